@@ -1,0 +1,36 @@
+package io.rund.core.agent;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A container's cgroup v2 counters, in the units of the kernel's files (Documentation/admin-guide/cgroup-v2.rst):
+ * microseconds and bytes. A limit that is "max" is {@code -1L}, the largest unsigned number.
+ *
+ * @param memoryStat memory.stat by name
+ * @param memoryEvents memory.events by name
+ */
+public record ContainerStats(
+    Cpu cpu,
+    long memoryUsageBytes,
+    long memoryLimitBytes,
+    long swapUsageBytes,
+    long swapLimitBytes,
+    Map<String, Long> memoryStat,
+    Map<String, Long> memoryEvents,
+    long pidsCurrent,
+    long pidsLimit,
+    List<Io> io) {
+  /** cpu.stat. */
+  public record Cpu(
+      long usageUsec,
+      long userUsec,
+      long systemUsec,
+      long periods,
+      long throttledPeriods,
+      long throttledUsec) {}
+
+  /** One line of io.stat. */
+  public record Io(
+      long major, long minor, long readBytes, long writtenBytes, long reads, long writes) {}
+}

@@ -1,0 +1,45 @@
+package io.rund.core.hypervisor;
+
+import io.rund.core.linux.EventLoop;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+
+/**
+ * One VM. Methods may be called from any thread unless they say otherwise; they block for at most the time of
+ * some system calls.
+ */
+public interface VirtualMachine extends AutoCloseable {
+  /** The loop that serves this VM's devices and streams. */
+  EventLoop loop();
+
+  /**
+   * Accepts vsock connections that the guest makes to {@code port} of CID 2. {@code onAccept} runs on {@link #loop()}
+   * and must set the stream's handler. At most {@code limit} connections are accepted in all, further ones are reset;
+   * closing the result stops listening.
+   */
+  AutoCloseable listen(int port, int limit, Consumer<VsockStream> onAccept);
+
+  /**
+   * Puts a disk into a free slot and returns the slot's number. Before {@link #start} the guest finds it at boot;
+   * after it, the agent has to bind the slot.
+   */
+  int plug(DiskConfig disk);
+
+  /** Takes the device out of a slot that the agent has unbound; closes its backend. */
+  void unplug(int slot);
+
+  /** Runs the vCPUs for the first time. */
+  void start();
+
+  /** Stops all vCPUs and returns when none executes guest code; {@link #resume} continues. Idempotent. */
+  void pause();
+
+  void resume();
+
+  /** Completes when no vCPU will run again. */
+  CompletableFuture<VmExit> exited();
+
+  /** Ends the VM if it runs and releases everything it has: vCPU threads, descriptors, memory. Idempotent; waits. */
+  @Override
+  void close();
+}

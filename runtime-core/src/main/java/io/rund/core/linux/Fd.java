@@ -1,0 +1,52 @@
+package io.rund.core.linux;
+
+import com.sun.jna.LastErrorException;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** An owned file descriptor: closed once, and never used after. Safe for use by several threads. */
+public final class Fd implements AutoCloseable {
+  private final AtomicInteger fd;
+
+  public Fd(int fd) {
+    if (fd < 0) {
+      throw new IllegalArgumentException("not a file descriptor: " + fd);
+    }
+    this.fd = new AtomicInteger(fd);
+  }
+
+  /** Opens a path close-on-exec; {@code flags} are those of open(2). */
+  public static Fd open(String path, int flags) throws LastErrorException {
+    return new Fd(Libc.open(path, flags | Linux.O_CLOEXEC, 0600));
+  }
+
+  /** A non-blocking eventfd whose counter is 0. */
+  public static Fd eventFd() {
+    return new Fd(Libc.eventfd(0, Linux.EFD_CLOEXEC | Linux.EFD_NONBLOCK));
+  }
+
+  /** The number, for a system call made while the owner is known to be alive. */
+  public int number() {
+    int number = fd.get();
+    if (number < 0) {
+      throw new IllegalStateException("file descriptor is closed");
+    }
+    return number;
+  }
+
+  public boolean isOpen() {
+    return fd.get() >= 0;
+  }
+
+  @Override
+  public void close() {
+    int number = fd.getAndSet(-1);
+    if (number >= 0) {
+      Libc.close(number);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "fd " + fd.get();
+  }
+}

@@ -1,0 +1,49 @@
+package io.rund.core.linux;
+
+/** Constants of the Linux ABI on x86-64 (include/uapi of the kernel, asm-generic where shared). */
+public final class Linux {
+  private Linux() {}
+
+  public static final int EINTR = 4;
+  public static final int EIO = 5;
+  public static final int EAGAIN = 11;
+  public static final int EPIPE = 32;
+
+  public static final int O_RDONLY = 0;
+  public static final int O_WRONLY = 1;
+  public static final int O_RDWR = 2;
+  public static final int O_CREAT = 0x40;
+  public static final int O_NONBLOCK = 0x800;
+  public static final int O_DIRECT = 0x4000;
+  public static final int O_CLOEXEC = 0x80000;
+
+  public static final int PROT_READ = 1;
+  public static final int PROT_WRITE = 2;
+  public static final int MAP_SHARED = 1;
+  public static final int MAP_PRIVATE = 2;
+  public static final int MAP_NORESERVE = 0x4000;
+
+  public static final int MFD_CLOEXEC = 1;
+
+  public static final int EFD_CLOEXEC = 0x80000;
+  public static final int EFD_NONBLOCK = 0x800;
+
+  public static final int EPOLL_CLOEXEC = 0x80000;
+  public static final int EPOLL_CTL_ADD = 1;
+  public static final int EPOLL_CTL_DEL = 2;
+  public static final int EPOLL_CTL_MOD = 3;
+  public static final int EPOLLIN = 1;
+  public static final int EPOLLOUT = 4;
+  public static final int EPOLLERR = 8;
+  public static final int EPOLLHUP = 0x10;
+
+  public static final int FALLOC_FL_KEEP_SIZE = 1;
+  public static final int FALLOC_FL_PUNCH_HOLE = 2;
+  public static final int FALLOC_FL_ZERO_RANGE = 0x10;
+
+  public static final int SIGKILL = 9;
+
+  public static final long SYS_GETTID = 186;
+  public static final long SYS_TGKILL = 234;
+  public static final long SYS_PIDFD_OPEN = 434;
+}

@@ -1,0 +1,2 @@
+/** Linux as rund needs it: system calls, descriptors, the event loop. Everyone may call it. */
+package io.rund.core.linux;
