@@ -4,8 +4,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A container's cgroup v2 counters, in the units of the kernel's files (Documentation/admin-guide/cgroup-v2.rst):
- * microseconds and bytes. A limit that is "max" is {@code -1L}, the largest unsigned number.
+ * A container's cgroup v2 counters, in the units of the kernel's files
+ * (Documentation/admin-guide/cgroup-v2.rst): microseconds and bytes. A limit that is "max" is
+ * {@code -1L}, the largest unsigned number.
  *
  * @param memoryStat memory.stat by name
  * @param memoryEvents memory.events by name

@@ -5,18 +5,21 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * The agent in a sandbox, PID 1 of the guest, as the sandbox manager uses it. Methods block until the agent has
- * answered, so they are called on virtual threads; any number at once.
+ * The agent in a sandbox, PID 1 of the guest, as the sandbox manager uses it. Methods block until
+ * the agent has answered, so they are called on virtual threads; any number at once.
  *
- * <p>Errors are {@link io.rund.core.error.RundException}s with the agent's code and message, UNAVAILABLE when
- * the connection ends, DEADLINE_EXCEEDED when a guest does not answer in time. Answers are guest-made: the implementation
- * checks them before anyone sees them.
+ * <p>Errors are {@link io.rund.core.error.RundException}s with the agent's code and message,
+ * UNAVAILABLE when the connection ends, DEADLINE_EXCEEDED when a guest does not answer in time.
+ * Answers are guest-made: the implementation checks them before anyone sees them.
  */
 public interface GuestAgent {
   /** First call. Sets the guest's clock and host name. */
   Hello hello(String hostname, Duration timeout);
 
-  /** Mounts the root file system and creates the container's init, which then waits for {@link #start}. */
+  /**
+   * Mounts the root file system and creates the container's init, which then waits for {@link
+   * #start}.
+   */
   void createContainer(String containerId, byte[] specJson, BlockRootfs rootfs, StdioPorts stdio);
 
   void createExec(ProcessKey exec, byte[] processJson, StdioPorts stdio);
@@ -24,7 +27,10 @@ public interface GuestAgent {
   /** Runs the program. */
   void start(ProcessKey process);
 
-  /** Completes when the process has ended and its output is on its way; fails when the agent is gone. */
+  /**
+   * Completes when the process has ended and its output is on its way; fails when the agent is
+   * gone.
+   */
   CompletableFuture<ExitStatus> exit(ProcessKey process);
 
   void signal(ProcessKey process, int signal, boolean all);
@@ -45,7 +51,10 @@ public interface GuestAgent {
 
   void unbindSlot(int slot);
 
-  /** Asks the guest to sync and power off; returns when it has been told, whether or not it answered. */
+  /**
+   * Asks the guest to sync and power off; returns when it has been told, whether or not it
+   * answered.
+   */
   void shutdown(Duration timeout);
 
   /** Completes when the connection has ended, for whatever reason. */

@@ -1,8 +1,8 @@
 package io.rund.core.error;
 
 /**
- * The closed set of ways in which an operation fails, with the gRPC status code that ttrpc carries for each
- * (google.rpc.Code). Names follow containerd's errdefs.
+ * The closed set of ways in which an operation fails, with the gRPC status code that ttrpc carries
+ * for each (google.rpc.Code). Names follow containerd's errdefs.
  */
 public enum ErrorCode {
   INVALID_ARGUMENT(3),

@@ -1,8 +1,8 @@
 package io.rund.core.error;
 
 /**
- * The one exception that crosses module boundaries. Its message is written for the person at the other end of
- * containerd: what failed, on what, and what to do about it.
+ * The one exception that crosses module boundaries. Its message is written for the person at the
+ * other end of containerd: what failed, on what, and what to do about it.
  */
 public final class RundException extends RuntimeException {
   private static final long serialVersionUID = 1L;

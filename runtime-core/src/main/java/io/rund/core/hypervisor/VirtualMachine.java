@@ -5,23 +5,23 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
 /**
- * One VM. Methods may be called from any thread unless they say otherwise; they block for at most the time of
- * some system calls.
+ * One VM. Methods may be called from any thread unless they say otherwise; they block for at most
+ * the time of some system calls.
  */
 public interface VirtualMachine extends AutoCloseable {
   /** The loop that serves this VM's devices and streams. */
   EventLoop loop();
 
   /**
-   * Accepts vsock connections that the guest makes to {@code port} of CID 2. {@code onAccept} runs on {@link #loop()}
-   * and must set the stream's handler. At most {@code limit} connections are accepted in all, further ones are reset;
-   * closing the result stops listening.
+   * Accepts vsock connections that the guest makes to {@code port} of CID 2. {@code onAccept} runs
+   * on {@link #loop()} and must set the stream's handler. At most {@code limit} connections are
+   * accepted in all, further ones are reset; closing the result stops listening.
    */
   AutoCloseable listen(int port, int limit, Consumer<VsockStream> onAccept);
 
   /**
-   * Puts a disk into a free slot and returns the slot's number. Before {@link #start} the guest finds it at boot;
-   * after it, the agent has to bind the slot.
+   * Puts a disk into a free slot and returns the slot's number. Before {@link #start} the guest
+   * finds it at boot; after it, the agent has to bind the slot.
    */
   int plug(DiskConfig disk);
 
@@ -31,7 +31,10 @@ public interface VirtualMachine extends AutoCloseable {
   /** Runs the vCPUs for the first time. */
   void start();
 
-  /** Stops all vCPUs and returns when none executes guest code; {@link #resume} continues. Idempotent. */
+  /**
+   * Stops all vCPUs and returns when none executes guest code; {@link #resume} continues.
+   * Idempotent.
+   */
   void pause();
 
   void resume();
@@ -39,7 +42,10 @@ public interface VirtualMachine extends AutoCloseable {
   /** Completes when no vCPU will run again. */
   CompletableFuture<VmExit> exited();
 
-  /** Ends the VM if it runs and releases everything it has: vCPU threads, descriptors, memory. Idempotent; waits. */
+  /**
+   * Ends the VM if it runs and releases everything it has: vCPU threads, descriptors, memory.
+   * Idempotent; waits.
+   */
   @Override
   void close();
 }

@@ -12,7 +12,8 @@ import java.util.Optional;
  * @param kernel an uncompressed x86-64 ELF kernel (vmlinux)
  * @param initramfs the guest OS image, a cpio archive as the kernel unpacks it
  * @param extraCommandLine appended to the kernel command line; may be empty
- * @param slots number of virtio-mmio transports for devices that may be plugged, beside the fixed ones
+ * @param slots number of virtio-mmio transports for devices that may be plugged, beside the fixed
+ *     ones
  * @param console where the guest's 8250 serial console is written; without it the guest has none
  */
 public record VmConfig(

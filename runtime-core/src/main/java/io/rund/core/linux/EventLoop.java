@@ -14,16 +14,19 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One epoll(7) instance and the platform thread that serves it. A sandbox's devices and streams all live on one
- * loop, so their state needs no lock: {@link #register}, {@link Registration} and the handlers belong to the loop's
- * thread; {@link #execute} may be called from anywhere.
+ * One epoll(7) instance and the platform thread that serves it. A sandbox's devices and streams all
+ * live on one loop, so their state needs no lock: {@link #register}, {@link Registration} and the
+ * handlers belong to the loop's thread; {@link #execute} may be called from anywhere.
  *
- * <p>A handler that throws is logged and told by {@link Handler#failed}; the loop and its other handlers go on.
+ * <p>A handler that throws is logged and told by {@link Handler#failed}; the loop and its other
+ * handlers go on.
  */
 public final class EventLoop implements Executor, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EventLoop.class);
 
-  /** struct epoll_event is packed on x86-64: u32 events, u64 data (include/uapi/linux/eventpoll.h). */
+  /**
+   * struct epoll_event is packed on x86-64: u32 events, u64 data (include/uapi/linux/eventpoll.h).
+   */
   private static final int EVENT_SIZE = 12;
 
   private static final int MAX_EVENTS = 64;
@@ -47,7 +50,10 @@ public final class EventLoop implements Executor, AutoCloseable {
   private final AtomicBoolean wakeupPending = new AtomicBoolean();
   private final MemorySegment one = arena.allocateFrom(ValueLayout.JAVA_LONG, 1L);
 
-  /** Registrations by slot; the epoll data word is slot | generation << 32, so a stale event finds nobody. */
+  /**
+   * Registrations by slot; the epoll data word is slot | generation << 32, so a stale event finds
+   * nobody.
+   */
   private final List<Registration> slots = new ArrayList<>();
 
   private final List<Integer> freeSlots = new ArrayList<>();
@@ -75,7 +81,10 @@ public final class EventLoop implements Executor, AutoCloseable {
     }
   }
 
-  /** Watches {@code fd} (level-triggered) until the registration is closed. The descriptor stays its owner's. */
+  /**
+   * Watches {@code fd} (level-triggered) until the registration is closed. The descriptor stays its
+   * owner's.
+   */
   public Registration register(int fd, int interest, Handler handler) {
     assertInLoop();
     int slot;
@@ -182,7 +191,8 @@ public final class EventLoop implements Executor, AutoCloseable {
   }
 
   private void runTasks() {
-    // Tasks may add tasks: they too run before the next wait, since execute() does not wake its own loop.
+    // Tasks may add tasks: they too run before the next wait, since execute() does not wake its own
+    // loop.
     for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
       try {
         task.run();
@@ -192,7 +202,9 @@ public final class EventLoop implements Executor, AutoCloseable {
     }
   }
 
-  /** Ends the loop after the tasks already queued. Handlers still registered are no longer called. */
+  /**
+   * Ends the loop after the tasks already queued. Handlers still registered are no longer called.
+   */
   @Override
   public void close() {
     execute(() -> closed = true);

@@ -5,11 +5,12 @@ import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 
 /**
- * The system calls that rund makes, directly mapped by JNA. Pointers are plain addresses, taken from {@link
- * java.lang.foreign.MemorySegment#address()} of memory that outlives the call.
+ * The system calls that rund makes, directly mapped by JNA. Pointers are plain addresses, taken
+ * from {@link java.lang.foreign.MemorySegment#address()} of memory that outlives the call.
  *
- * <p>Two kinds: those that throw {@link LastErrorException} (failure is exceptional), and those of {@link Try}
- * which return -1 and leave the error in {@link Native#getLastError()} (EAGAIN and EINTR are ordinary).
+ * <p>Two kinds: those that throw {@link LastErrorException} (failure is exceptional), and those of
+ * {@link Try} which return -1 and leave the error in {@link Native#getLastError()} (EAGAIN and
+ * EINTR are ordinary).
  */
 public final class Libc {
   static {
@@ -28,7 +29,8 @@ public final class Libc {
 
   public static native int ioctl(int fd, long request, long argument) throws LastErrorException;
 
-  public static native long mmap(long address, long length, int prot, int flags, int fd, long offset)
+  public static native long mmap(
+      long address, long length, int prot, int flags, int fd, long offset)
       throws LastErrorException;
 
   public static native int munmap(long address, long length) throws LastErrorException;
@@ -58,7 +60,9 @@ public final class Libc {
 
   public static native int kill(int pid, int signal) throws LastErrorException;
 
-  /** Calls whose failure is part of normal work: -1, and the error in {@link Native#getLastError()}. */
+  /**
+   * Calls whose failure is part of normal work: -1, and the error in {@link Native#getLastError()}.
+   */
   public static final class Try {
     static {
       Native.register(Try.class, NativeLibrary.getInstance("c"));

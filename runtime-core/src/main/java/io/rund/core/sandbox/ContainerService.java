@@ -4,11 +4,12 @@ import io.rund.core.agent.ContainerStats;
 import java.util.List;
 
 /**
- * Everything that can be asked of a container; implemented by the sandbox manager, called by containerd's Task
- * service and by the command line. Blocking; called on virtual threads. An empty {@code execId} is the init.
+ * Everything that can be asked of a container; implemented by the sandbox manager, called by
+ * containerd's Task service and by the command line. Blocking; called on virtual threads. An empty
+ * {@code execId} is the init.
  *
- * <p>Errors are {@link io.rund.core.error.RundException}: NOT_FOUND for unknown ids, ALREADY_EXISTS,
- * FAILED_PRECONDITION for a state that does not allow the call.
+ * <p>Errors are {@link io.rund.core.error.RundException}: NOT_FOUND for unknown ids,
+ * ALREADY_EXISTS, FAILED_PRECONDITION for a state that does not allow the call.
  */
 public interface ContainerService {
   /** Boots the sandbox and creates the container's init. Returns its pid on the host. */
@@ -31,7 +32,10 @@ public interface ContainerService {
   /** Blocks until the process has ended; at once if it has. */
   ProcessState await(String namespace, String id, String execId) throws InterruptedException;
 
-  /** Forgets a stopped process, and for an init the container and its sandbox. Returns its last state. */
+  /**
+   * Forgets a stopped process, and for an init the container and its sandbox. Returns its last
+   * state.
+   */
   ProcessState delete(String namespace, String id, String execId);
 
   /** All processes of the container that the engine knows, the init first. */
@@ -47,7 +51,9 @@ public interface ContainerService {
 
   ContainerStats stats(String namespace, String id);
 
-  /** Ends and forgets a container in whatever state, for `delete` of the shim binary. Idempotent. */
+  /**
+   * Ends and forgets a container in whatever state, for `delete` of the shim binary. Idempotent.
+   */
   ProcessState destroy(String namespace, String id);
 
   /** Every container of the engine. */

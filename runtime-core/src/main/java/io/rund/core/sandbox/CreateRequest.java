@@ -7,7 +7,8 @@ import java.util.List;
  * A container to be made, as containerd asks for it.
  *
  * @param bundle directory with config.json
- * @param rootfs mounts that make up the root file system, in order; empty means root.path of the spec
+ * @param rootfs mounts that make up the root file system, in order; empty means root.path of the
+ *     spec
  */
 public record CreateRequest(
     String namespace, String id, Path bundle, List<RootfsMount> rootfs, StdioPaths stdio) {

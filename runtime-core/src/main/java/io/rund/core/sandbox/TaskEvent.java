@@ -27,8 +27,7 @@ public sealed interface TaskEvent {
       long exitedAtNanos)
       implements TaskEvent {}
 
-  record Deleted(
-      String namespace, String containerId, int pid, int exitStatus, long exitedAtNanos)
+  record Deleted(String namespace, String containerId, int pid, int exitStatus, long exitedAtNanos)
       implements TaskEvent {}
 
   record Paused(String namespace, String containerId) implements TaskEvent {}

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The phases of one start-up, in nanoseconds after its first instant (System.nanoTime). Phases may overlap. Safe for use by
- * several threads.
+ * The phases of one start-up, in nanoseconds after its first instant (System.nanoTime). Phases may
+ * overlap. Safe for use by several threads.
  */
 public final class Timeline {
   /** A phase: {@code startNanos} and {@code endNanos} count from the timeline's origin. */

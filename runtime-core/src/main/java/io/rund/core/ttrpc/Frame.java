@@ -4,8 +4,8 @@ import com.google.protobuf.MessageLite;
 import java.nio.ByteBuffer;
 
 /**
- * One ttrpc frame: header u32 length, u32 stream id, u8 type, u8 flags, all big endian, then the payload
- * (containerd/ttrpc PROTOCOL.md).
+ * One ttrpc frame: header u32 length, u32 stream id, u8 type, u8 flags, all big endian, then the
+ * payload (containerd/ttrpc PROTOCOL.md).
  *
  * @param streamId odd for streams that a client opened
  * @param type {@link #REQUEST}, {@link #RESPONSE} or {@link #DATA}

@@ -5,9 +5,9 @@ import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 
 /**
- * Cuts a byte stream into frames, however it was fragmented. Holds at most one frame's payload. A frame longer
- * than {@link Frame#MAX_PAYLOAD} is skipped without being stored, and reported, so that its caller alone gets an error. Not
- * safe for use by several threads.
+ * Cuts a byte stream into frames, however it was fragmented. Holds at most one frame's payload. A
+ * frame longer than {@link Frame#MAX_PAYLOAD} is skipped without being stored, and reported, so
+ * that its caller alone gets an error. Not safe for use by several threads.
  */
 public final class FrameReader {
   private final Consumer<Frame> onFrame;

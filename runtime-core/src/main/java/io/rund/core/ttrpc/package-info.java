@@ -1,2 +1,5 @@
-/** ttrpc, containerd's small RPC protocol: frames, the client, the server. Spoken to containerd and to the agent. */
+/**
+ * ttrpc, containerd's small RPC protocol: frames, the client, the server. Spoken to containerd and
+ * to the agent.
+ */
 package io.rund.core.ttrpc;
