@@ -1,0 +1,191 @@
+package io.rund.kvm.memory;
+
+import com.sun.jna.LastErrorException;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.linux.Fd;
+import io.rund.core.linux.Libc;
+import io.rund.core.linux.Linux;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/**
+ * The RAM of one guest: a memfd mapped once, addressed by guest-physical address. Every access goes
+ * through {@link #offset}, which throws {@link GuestFault} for any byte that is not RAM, so no
+ * caller can be talked into touching something else. Values are little endian.
+ *
+ * <p>RAM starts at address 0 and leaves out the hole from {@link #HOLE_START} to {@link #HOLE_END}
+ * that devices use; what does not fit below it continues above. A range may not span the hole.
+ *
+ * <p>Safe for use by several threads, as memory is: the guest changes it at any time. After {@link
+ * #close} every access through this class or a slice of it throws IllegalStateException; raw
+ * addresses given to system calls must be out of use by then.
+ */
+public final class GuestMemory implements AutoCloseable {
+  /** The first address of the device hole: 3 GiB. */
+  public static final long HOLE_START = 0xc000_0000L;
+
+  /** The first address after the device hole: 4 GiB. */
+  public static final long HOLE_END = 0x1_0000_0000L;
+
+  /** The unit of RAM size, in bytes. */
+  public static final int PAGE_SIZE = 4096;
+
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /**
+   * One contiguous piece of RAM.
+   *
+   * @param address guest-physical, of its first byte
+   * @param hostAddress where this process maps that byte
+   * @param length in bytes
+   */
+  public record Region(long address, long hostAddress, long length) {}
+
+  private final Fd memfd;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment ram;
+  private final long lowSize;
+  private final long highSize;
+
+  private GuestMemory(Fd memfd, long address, long bytes) {
+    this.memfd = memfd;
+    this.ram =
+        MemorySegment.ofAddress(address)
+            .reinterpret(bytes, arena, segment -> Libc.munmap(address, bytes));
+    this.lowSize = Math.min(bytes, HOLE_START);
+    this.highSize = bytes - lowSize;
+  }
+
+  /**
+   * Makes {@code bytes} of RAM, all zero and not yet backed by host pages.
+   *
+   * @param name of the memfd, seen in /proc/PID/maps
+   * @param bytes a positive multiple of {@link #PAGE_SIZE}
+   * @throws RundException INVALID_ARGUMENT for another size, RESOURCE_EXHAUSTED if the host refuses
+   */
+  public static GuestMemory allocate(String name, long bytes) {
+    if (bytes <= 0 || bytes % PAGE_SIZE != 0) {
+      throw RundException.invalid(
+          "guest memory of " + bytes + " bytes: give a positive multiple of " + PAGE_SIZE);
+    }
+    Fd memfd = null;
+    try {
+      memfd = new Fd(Libc.memfd_create(name, Linux.MFD_CLOEXEC));
+      Libc.ftruncate(memfd.number(), bytes);
+      long address =
+          Libc.mmap(
+              0,
+              bytes,
+              Linux.PROT_READ | Linux.PROT_WRITE,
+              Linux.MAP_SHARED | Linux.MAP_NORESERVE,
+              memfd.number(),
+              0);
+      return new GuestMemory(memfd, address, bytes);
+    } catch (LastErrorException e) {
+      if (memfd != null) {
+        memfd.close();
+      }
+      throw new RundException(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          "cannot map " + bytes + " bytes of guest memory for " + name + ": " + e.getMessage(),
+          e);
+    }
+  }
+
+  /** Bytes of RAM. */
+  public long size() {
+    return lowSize + highSize;
+  }
+
+  /** The pieces of RAM in order of address: one, or two around the hole. */
+  public List<Region> regions() {
+    Region low = new Region(0, ram.address(), lowSize);
+    return highSize == 0
+        ? List.of(low)
+        : List.of(low, new Region(HOLE_END, ram.address() + lowSize, highSize));
+  }
+
+  /**
+   * The RAM from {@code gpa} on, {@code length} bytes, without a copy.
+   *
+   * @throws GuestFault if any of these bytes is not RAM or the range spans the hole
+   */
+  public MemorySegment slice(long gpa, long length) {
+    return ram.asSlice(offset(gpa, length), length);
+  }
+
+  /**
+   * Where this process maps {@code gpa}, for system calls that take addresses (preadv, pwritev).
+   * Valid until {@link #close}.
+   *
+   * @throws GuestFault as {@link #slice}
+   */
+  public long hostAddress(long gpa, long length) {
+    return ram.address() + offset(gpa, length);
+  }
+
+  public byte getByte(long gpa) {
+    return ram.get(ValueLayout.JAVA_BYTE, offset(gpa, Byte.BYTES));
+  }
+
+  public short getShort(long gpa) {
+    return ram.get(SHORT, offset(gpa, Short.BYTES));
+  }
+
+  public int getInt(long gpa) {
+    return ram.get(INT, offset(gpa, Integer.BYTES));
+  }
+
+  public long getLong(long gpa) {
+    return ram.get(LONG, offset(gpa, Long.BYTES));
+  }
+
+  public void putByte(long gpa, byte value) {
+    ram.set(ValueLayout.JAVA_BYTE, offset(gpa, Byte.BYTES), value);
+  }
+
+  public void putShort(long gpa, short value) {
+    ram.set(SHORT, offset(gpa, Short.BYTES), value);
+  }
+
+  public void putInt(long gpa, int value) {
+    ram.set(INT, offset(gpa, Integer.BYTES), value);
+  }
+
+  public void putLong(long gpa, long value) {
+    ram.set(LONG, offset(gpa, Long.BYTES), value);
+  }
+
+  /** The one check: guest-physical range to offset in the mapping. Written so that no sum wraps. */
+  private long offset(long gpa, long length) {
+    if (length >= 0) {
+      if (gpa >= 0 && gpa <= lowSize && length <= lowSize - gpa) {
+        return gpa;
+      }
+      long high = gpa - HOLE_END;
+      if (gpa >= HOLE_END && high <= highSize && length <= highSize - high) {
+        return lowSize + high;
+      }
+    }
+    throw new GuestFault(
+        "guest-physical 0x%x, length 0x%x is not guest RAM".formatted(gpa, length));
+  }
+
+  /** Unmaps the RAM and closes its memfd. Idempotent. */
+  @Override
+  public void close() {
+    if (memfd.isOpen()) {
+      memfd.close();
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** The VMM: implements {@link io.rund.core.hypervisor.Hypervisor} and wires the parts together. */
+package io.rund.kvm;
