@@ -35,8 +35,6 @@ public interface GuestAgent {
 
   void signal(ProcessKey process, int signal, boolean all);
 
-  void closeStdin(ProcessKey process);
-
   void resizeTerminal(ProcessKey process, int rows, int columns);
 
   void delete(ProcessKey process);
@@ -50,12 +48,6 @@ public interface GuestAgent {
   void bindSlot(int slot);
 
   void unbindSlot(int slot);
-
-  /**
-   * Asks the guest to sync and power off; returns when it has been told, whether or not it
-   * answered.
-   */
-  void shutdown(Duration timeout);
 
   /** Completes when the connection has ended, for whatever reason. */
   CompletableFuture<Void> closed();

@@ -1,0 +1,94 @@
+package io.rund.agent;
+
+import com.google.protobuf.MessageLite;
+import com.google.protobuf.Parser;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.VsockStream;
+import io.rund.core.ttrpc.TtrpcClient;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The ttrpc client on one vsock stream. Calls come from any thread; bytes move on the stream's
+ * loop. What waits to be sent is bounded by the client's number of calls.
+ */
+final class AgentConnection implements VsockStream.Handler {
+  private static final String SERVICE = "rund.agent.v1.Agent";
+
+  /** A guest that sends more at once than this yields to the other sandboxes of the loop. */
+  private static final int READ_BUDGET = 16;
+
+  private final VsockStream stream;
+  private final TtrpcClient client = new TtrpcClient("the sandbox's agent", this::send);
+  private final CompletableFuture<Void> whenClosed = new CompletableFuture<>();
+  private final ByteBuffer received = ByteBuffer.allocate(16 * 1024);
+  private final Queue<ByteBuffer> unsent = new ArrayDeque<>();
+
+  AgentConnection(VsockStream stream) {
+    this.stream = stream;
+    stream.handler(this);
+  }
+
+  <T extends MessageLite> CompletableFuture<T> call(
+      String method, MessageLite request, Parser<T> parser, Duration timeout) {
+    return client.call(SERVICE, method, request, parser, timeout);
+  }
+
+  /** Completes when the connection has ended. */
+  CompletableFuture<Void> whenClosed() {
+    return whenClosed;
+  }
+
+  private void send(ByteBuffer frame) {
+    stream
+        .loop()
+        .execute(
+            () -> {
+              unsent.add(frame);
+              writable();
+            });
+  }
+
+  @Override
+  public void readable() {
+    for (int i = 0; i < READ_BUDGET; i++) {
+      received.clear();
+      int count = stream.read(received);
+      if (count == 0) {
+        return;
+      }
+      if (count < 0) {
+        stream.close();
+        end();
+        return;
+      }
+      client.receive(received.flip());
+    }
+    stream.loop().execute(this::readable);
+  }
+
+  @Override
+  public void writable() {
+    for (ByteBuffer frame = unsent.peek(); frame != null; frame = unsent.peek()) {
+      stream.write(frame);
+      if (frame.hasRemaining()) {
+        return;
+      }
+      unsent.remove();
+    }
+  }
+
+  @Override
+  public void closed() {
+    end();
+  }
+
+  private void end() {
+    unsent.clear();
+    client.fail(RundException.unavailable("the sandbox's agent is gone", null));
+    whenClosed.complete(null);
+  }
+}

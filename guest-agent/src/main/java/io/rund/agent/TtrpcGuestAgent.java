@@ -1,0 +1,194 @@
+package io.rund.agent;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.MessageLite;
+import com.google.protobuf.Parser;
+import io.rund.agent.wire.ContainerRef;
+import io.rund.agent.wire.CreateContainerRequest;
+import io.rund.agent.wire.CreateContainerResponse;
+import io.rund.agent.wire.CreateExecRequest;
+import io.rund.agent.wire.Empty;
+import io.rund.agent.wire.HelloRequest;
+import io.rund.agent.wire.HelloResponse;
+import io.rund.agent.wire.ProcessRef;
+import io.rund.agent.wire.ResizeTerminalRequest;
+import io.rund.agent.wire.SignalRequest;
+import io.rund.agent.wire.SlotRef;
+import io.rund.agent.wire.StartResponse;
+import io.rund.agent.wire.StatsResponse;
+import io.rund.agent.wire.Stdio;
+import io.rund.agent.wire.WaitResponse;
+import io.rund.core.agent.ContainerStats;
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.error.RundException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
+/** {@link GuestAgent} by the calls of agent.proto. */
+final class TtrpcGuestAgent implements GuestAgent {
+  /** A guest that has not answered an ordinary call by then is taken to be broken. */
+  private static final Duration ANSWER_BOUND = Duration.ofMinutes(2);
+
+  private final AgentConnection connection;
+  private final String engineVersion;
+
+  TtrpcGuestAgent(AgentConnection connection, String engineVersion) {
+    this.connection = connection;
+    this.engineVersion = engineVersion;
+  }
+
+  @Override
+  public Hello hello(String hostname, Duration timeout) {
+    Instant now = Instant.now();
+    HelloRequest request =
+        HelloRequest.newBuilder()
+            .setEngineVersion(engineVersion)
+            .setWallClockNanos(now.getEpochSecond() * 1_000_000_000L + now.getNano())
+            .setHostname(hostname)
+            .build();
+    return CheckedAnswers.hello(answer("Hello", request, HelloResponse.parser(), timeout));
+  }
+
+  @Override
+  public void createContainer(
+      String containerId, byte[] specJson, BlockRootfs rootfs, StdioPorts stdio) {
+    CreateContainerRequest request =
+        CreateContainerRequest.newBuilder()
+            .setContainerId(containerId)
+            .setSpecJson(ByteString.copyFrom(specJson))
+            .setRootfs(
+                io.rund.agent.wire.BlockRootfs.newBuilder()
+                    .setSlot(rootfs.slot())
+                    .setFstype(rootfs.fsType())
+                    .addAllOptions(rootfs.options()))
+            .setStdio(stdio(stdio))
+            .build();
+    var _ = answer("CreateContainer", request, CreateContainerResponse.parser());
+  }
+
+  @Override
+  public void createExec(ProcessKey exec, byte[] processJson, StdioPorts stdio) {
+    tell(
+        "CreateExec",
+        CreateExecRequest.newBuilder()
+            .setContainerId(exec.containerId())
+            .setExecId(exec.execId())
+            .setProcessJson(ByteString.copyFrom(processJson))
+            .setStdio(stdio(stdio))
+            .build());
+  }
+
+  @Override
+  public void start(ProcessKey process) {
+    var _ = answer("Start", ref(process), StartResponse.parser());
+  }
+
+  @Override
+  public CompletableFuture<ExitStatus> exit(ProcessKey process) {
+    return connection
+        .call("Wait", ref(process), WaitResponse.parser(), Duration.ZERO)
+        .thenApply(CheckedAnswers::exit);
+  }
+
+  @Override
+  public void signal(ProcessKey process, int signal, boolean all) {
+    tell(
+        "Signal",
+        SignalRequest.newBuilder()
+            .setContainerId(process.containerId())
+            .setExecId(process.execId())
+            .setSignal(signal)
+            .setAll(all)
+            .build());
+  }
+
+  @Override
+  public void resizeTerminal(ProcessKey process, int rows, int columns) {
+    tell(
+        "ResizeTerminal",
+        ResizeTerminalRequest.newBuilder()
+            .setContainerId(process.containerId())
+            .setExecId(process.execId())
+            .setRows(rows)
+            .setColumns(columns)
+            .build());
+  }
+
+  @Override
+  public void delete(ProcessKey process) {
+    tell("Delete", ref(process));
+  }
+
+  @Override
+  public void pause(String containerId) {
+    tell("Pause", ref(containerId));
+  }
+
+  @Override
+  public void resume(String containerId) {
+    tell("Resume", ref(containerId));
+  }
+
+  @Override
+  public ContainerStats stats(String containerId) {
+    return CheckedAnswers.stats(answer("Stats", ref(containerId), StatsResponse.parser()));
+  }
+
+  @Override
+  public void bindSlot(int slot) {
+    tell("BindSlot", SlotRef.newBuilder().setSlot(slot).build());
+  }
+
+  @Override
+  public void unbindSlot(int slot) {
+    tell("UnbindSlot", SlotRef.newBuilder().setSlot(slot).build());
+  }
+
+  @Override
+  public CompletableFuture<Void> closed() {
+    return connection.whenClosed();
+  }
+
+  private void tell(String method, MessageLite request) {
+    var _ = answer(method, request, Empty.parser());
+  }
+
+  private <T extends MessageLite> T answer(String method, MessageLite request, Parser<T> parser) {
+    return answer(method, request, parser, ANSWER_BOUND);
+  }
+
+  private <T extends MessageLite> T answer(
+      String method, MessageLite request, Parser<T> parser, Duration timeout) {
+    try {
+      return connection.call(method, request, parser, timeout).join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof RundException cause) {
+        // The stack of the caller says more than that of the event loop.
+        throw new RundException(cause.code(), cause.getMessage(), cause);
+      }
+      throw RundException.internal(method + " to the sandbox's agent: " + e.getCause(), e);
+    }
+  }
+
+  private static ProcessRef ref(ProcessKey process) {
+    return ProcessRef.newBuilder()
+        .setContainerId(process.containerId())
+        .setExecId(process.execId())
+        .build();
+  }
+
+  private static ContainerRef ref(String containerId) {
+    return ContainerRef.newBuilder().setContainerId(containerId).build();
+  }
+
+  private static Stdio stdio(StdioPorts ports) {
+    return Stdio.newBuilder()
+        .setTerminal(ports.terminal())
+        .setStdinPort(ports.stdin())
+        .setStdoutPort(ports.stdout())
+        .setStderrPort(ports.stderr())
+        .build();
+  }
+}

@@ -1,0 +1,144 @@
+package io.rund.core.sandbox;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.util.Iterator;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Turns the specification that was written for the host into the one that the guest's executor
+ * runs. What a VM changes is changed here and nowhere else; what it cannot give is refused with the
+ * reason.
+ */
+final class GuestSpec {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** File systems that the guest's kernel makes by itself; all others come from the host. */
+  private static final Set<String> KERNEL_FILE_SYSTEMS =
+      Set.of("proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs");
+
+  /** Major numbers of devices that are the same in every kernel: mem (null, zero, urandom), tty. */
+  private static final Set<Integer> KERNEL_DEVICES = Set.of(1, 5);
+
+  private GuestSpec() {}
+
+  /**
+   * The guest's config.json for {@code containerId}.
+   *
+   * @throws RundException INVALID_ARGUMENT that names what a VM cannot give
+   */
+  static byte[] of(OciSpec spec, String containerId) {
+    ObjectNode root = spec.copy();
+    refuseHostNetwork(spec);
+    refuseHooks(root.path("hooks"));
+    refuseHostMounts(root.path("mounts"));
+    ObjectNode linux = root.withObjectProperty("linux");
+    adaptNamespaces(linux.path("namespaces"));
+    refuseHostDevices(linux.path("devices"));
+    linux.put("cgroupsPath", "/" + containerId);
+    // The guest's kernel has no such modules: the VM is the stronger fence.
+    linux.remove("mountLabel");
+    adaptProcess(root.withObjectProperty("process"));
+    return write(root);
+  }
+
+  /** The guest's process object for an exec. */
+  static byte[] process(byte[] processJson) {
+    JsonNode process;
+    try {
+      process = JSON.readTree(processJson);
+    } catch (java.io.IOException e) {
+      throw new RundException(
+          ErrorCode.INVALID_ARGUMENT, "the exec's process is not valid JSON: " + e.getMessage(), e);
+    }
+    if (!(process instanceof ObjectNode object) || object.path("args").isEmpty()) {
+      throw RundException.invalid("the exec's process has no args, there is nothing to run");
+    }
+    adaptProcess(object);
+    return write(object);
+  }
+
+  private static void adaptProcess(ObjectNode process) {
+    process.remove("apparmorProfile");
+    process.remove("selinuxLabel");
+  }
+
+  private static void refuseHostNetwork(OciSpec spec) {
+    if (spec.network().isEmpty()) {
+      throw RundException.invalid(
+          "host networking was asked for (no network namespace in %s): a VM has a kernel and a network stack of its own and cannot share the host's; give the container a network namespace"
+              .formatted(spec.file()));
+    }
+  }
+
+  private static void refuseHooks(JsonNode hooks) {
+    for (JsonNode list : hooks) {
+      if (!list.isEmpty()) {
+        throw RundException.invalid(
+            "the specification has OCI hooks (%s): they are programs of the host that expect the container's namespaces there, and a VM has none on the host; remove them"
+                .formatted(list.path(0).path("path").asText()));
+      }
+    }
+  }
+
+  private static void refuseHostMounts(JsonNode mounts) {
+    for (JsonNode mount : mounts) {
+      String type = mount.path("type").asText();
+      if (!KERNEL_FILE_SYSTEMS.contains(type)) {
+        throw RundException.invalid(
+            "mount of %s (type %s) at %s: directories and files of the host cannot be shared with the sandbox yet; put the data into the image, or leave the mount out"
+                .formatted(
+                    mount.path("source").asText("?"),
+                    type.isEmpty() ? "bind" : type,
+                    mount.path("destination").asText("?")));
+      }
+    }
+  }
+
+  private static void refuseHostDevices(JsonNode devices) {
+    for (JsonNode device : devices) {
+      if (!KERNEL_DEVICES.contains(device.path("major").asInt())) {
+        throw RundException.invalid(
+            "device %s (%d:%d) is the host's: a sandbox has devices of its own; leave it out"
+                .formatted(
+                    device.path("path").asText("?"),
+                    device.path("major").asInt(),
+                    device.path("minor").asInt()));
+      }
+    }
+  }
+
+  /**
+   * The sandbox's network is the guest's own, so the container joins it instead of making another.
+   */
+  private static void adaptNamespaces(JsonNode namespaces) {
+    if (!(namespaces instanceof ArrayNode array)) {
+      return;
+    }
+    for (Iterator<JsonNode> it = array.iterator(); it.hasNext(); ) {
+      JsonNode namespace = it.next();
+      String type = namespace.path("type").asText();
+      if (type.equals("network")) {
+        it.remove();
+      } else if (Optional.ofNullable(namespace.get("path")).isPresent()) {
+        throw RundException.invalid(
+            "the %s namespace %s is the host's: a process in a VM cannot join it; leave the path out"
+                .formatted(type, namespace.path("path").asText()));
+      }
+    }
+  }
+
+  private static byte[] write(JsonNode node) {
+    try {
+      return JSON.writeValueAsBytes(node);
+    } catch (JsonProcessingException e) {
+      throw RundException.internal("cannot write the guest's specification: " + e.getMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,132 @@
+package io.rund.core.sandbox;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * A container's OCI runtime specification (config.json of its bundle), with the few questions that
+ * rund asks of it. Immutable for its users.
+ */
+public final class OciSpec {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path file;
+  private final ObjectNode root;
+
+  private OciSpec(Path file, ObjectNode root) {
+    this.file = file;
+    this.root = root;
+  }
+
+  /**
+   * Reads {@code bundle/config.json}.
+   *
+   * @throws RundException INVALID_ARGUMENT that names the file when it is missing, is not JSON, or
+   *     lacks process.args
+   */
+  public static OciSpec read(Path bundle) {
+    Path file = bundle.resolve("config.json");
+    JsonNode root;
+    try {
+      root = JSON.readTree(Files.readAllBytes(file));
+    } catch (NoSuchFileException e) {
+      throw new RundException(
+          ErrorCode.INVALID_ARGUMENT,
+          file + " does not exist: the bundle has no OCI specification",
+          e);
+    } catch (JsonProcessingException e) {
+      throw new RundException(
+          ErrorCode.INVALID_ARGUMENT,
+          "%s is not valid JSON (line %d, column %d): %s"
+              .formatted(
+                  file,
+                  e.getLocation().getLineNr(),
+                  e.getLocation().getColumnNr(),
+                  e.getOriginalMessage()),
+          e);
+    } catch (IOException e) {
+      throw new RundException(ErrorCode.INVALID_ARGUMENT, "cannot read " + file + ": " + e, e);
+    }
+    if (!(root instanceof ObjectNode object)) {
+      throw RundException.invalid(file + " is not a JSON object");
+    }
+    OciSpec spec = new OciSpec(file, object);
+    if (spec.root.path("process").path("args").isEmpty()) {
+      throw RundException.invalid(file + ": process.args is empty, there is nothing to run");
+    }
+    return spec;
+  }
+
+  /** The specification's file, for messages. */
+  public Path file() {
+    return file;
+  }
+
+  /** A copy that the caller may change. */
+  ObjectNode copy() {
+    return root.deepCopy();
+  }
+
+  public Optional<String> hostname() {
+    return text(root.path("hostname"));
+  }
+
+  /** linux.cgroupsPath as containerd gave it. */
+  public Optional<String> cgroupsPath() {
+    return text(root.path("linux").path("cgroupsPath"));
+  }
+
+  /** Memory limit in bytes, if there is one. */
+  public OptionalLong memoryLimit() {
+    return positive(root.path("linux").path("resources").path("memory").path("limit"));
+  }
+
+  /** CPUs that the quota amounts to, rounded up, if there is one. */
+  public OptionalLong cpus() {
+    JsonNode cpu = root.path("linux").path("resources").path("cpu");
+    OptionalLong quota = positive(cpu.path("quota"));
+    if (quota.isEmpty()) {
+      return OptionalLong.empty();
+    }
+    long period = positive(cpu.path("period")).orElse(100_000);
+    return OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period));
+  }
+
+  /**
+   * The network of the pod: a namespace that exists, or a new one; empty if the host's is asked
+   * for.
+   */
+  public Optional<NetworkNamespace> network() {
+    for (JsonNode namespace : root.path("linux").path("namespaces")) {
+      if (namespace.path("type").asText().equals("network")) {
+        Optional<String> path = text(namespace.path("path"));
+        return Optional.of(
+            path.<NetworkNamespace>map(p -> new NetworkNamespace.Existing(Path.of(p)))
+                .orElseGet(NetworkNamespace.Fresh::new));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<String> text(JsonNode node) {
+    return node.isTextual() && !node.asText().isEmpty()
+        ? Optional.of(node.asText())
+        : Optional.empty();
+  }
+
+  private static OptionalLong positive(JsonNode node) {
+    return node.canConvertToLong() && node.asLong() > 0
+        ? OptionalLong.of(node.asLong())
+        : OptionalLong.empty();
+  }
+}
