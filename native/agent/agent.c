@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "loop.h"
+#include "platform.h"
+#include "reaper.h"
+#include "ttrpc.h"
+
+enum { CONTROL_PORT = 1024 };
+
+int64_t clock_main;
+int64_t clock_ready;
+
+int64_t clock_boottime(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+_Noreturn void agent_run(void) {
+    mallopt(M_ARENA_MAX, 1); // an arena for each thread would cost more than the lock
+    mkdir("/run/rund", 0711);
+    mkdir("/run/rund/.tmp", 0700);
+    loop_open();
+    reaper_open();
+    int control = platform_dial(CONTROL_PORT);
+    if (control < 0) {
+        log_error("connecting to port %d of the host: %s", CONTROL_PORT, strerror(errno));
+        platform_power_off();
+    }
+    clock_ready = clock_boottime();
+    ttrpc_serve(control);
+    loop_run();
+}

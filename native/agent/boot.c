@@ -1,0 +1,104 @@
+#define _GNU_SOURCE
+#include "boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "log.h"
+
+static const struct {
+    const char *type;
+    const char *target;
+    unsigned long flags;
+    const char *data;
+} mounts[] = {
+    {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
+    {"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
+    {"devtmpfs", "/dev", MS_NOSUID, "mode=0755"},
+    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666"},
+    {"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
+    {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
+    {"tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777"},
+};
+
+// The kernel gives init no standard streams where there is no console; descriptors 0 to 2 must not
+// become something else.
+static void hold_standard_streams(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd < 2);
+    if (fd > 2) {
+        close(fd);
+    }
+}
+
+// pivot_root(2) refuses to leave the root of an initramfs, since it is mounted on nothing. A bind
+// mount of it, moved over it, can be left.
+static void make_root_a_mount(void) {
+    if (mount("/", "/newroot", NULL, MS_BIND, NULL) != 0 || chdir("/newroot") != 0 ||
+        mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 || chdir("/") != 0) {
+        log_error("cannot make the initramfs a mount point: %s", strerror(errno));
+    }
+}
+
+static void mount_all(void) {
+    for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+        mkdir(mounts[i].target, 0755);
+        if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
+                  mounts[i].data) != 0 &&
+            errno != EBUSY) { // the kernel has mounted devtmpfs itself
+            log_error("mounting %s: %s", mounts[i].target, strerror(errno));
+        }
+    }
+}
+
+// Every controller there is, for the containers' cgroups.
+static void delegate_controllers(void) {
+    char names[512];
+    if (file_read("/sys/fs/cgroup/cgroup.controllers", names, sizeof names) < 0) {
+        log_error("there are no cgroup controllers: %s", strerror(errno));
+        return;
+    }
+    char *rest = names;
+    for (char *name; (name = strsep(&rest, " \n")) != NULL;) {
+        char enable[64];
+        snprintf(enable, sizeof enable, "+%s", name);
+        if (name[0] != '\0' && !file_write("/sys/fs/cgroup/cgroup.subtree_control", enable)) {
+            log_error("enabling the cgroup controller %s: %s", name, strerror(errno));
+        }
+    }
+}
+
+static void loopback_up(void) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
+        log_error("cannot bring lo up: %s", strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+void boot(void) {
+    umask(022);
+    make_root_a_mount();
+    mount_all();
+    hold_standard_streams();
+    log_open();
+    delegate_controllers();
+    loopback_up();
+    struct rlimit files = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    setrlimit(RLIMIT_NOFILE, &files);
+}

@@ -1,0 +1,4 @@
+// What PID 1 sets up before anything else.
+#pragma once
+
+void boot(void);

@@ -1,0 +1,88 @@
+#define _GNU_SOURCE
+#include "crun.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "platform.h"
+#include "reaper.h"
+
+struct temporary temporary_path(void) {
+    static atomic_uint counter;
+    struct temporary temporary;
+    snprintf(temporary.path, sizeof temporary.path, "/run/rund/.tmp/%u",
+             atomic_fetch_add(&counter, 1));
+    return temporary;
+}
+
+// What the user can mend is INVALID_ARGUMENT, the rest is INTERNAL.
+static enum status_code code_of(const char *message) {
+    static const char *const mistakes[] = {
+        "executable file", "open executable", "exec container process",
+        "chdir",           "cannot parse",    "parse error",
+        "invalid ",        "unknown ",        "not found in the bundle",
+    };
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        if (strstr(message, mistakes[i]) != NULL) {
+            return STATUS_INVALID_ARGUMENT;
+        }
+    }
+    return STATUS_INTERNAL;
+}
+
+// crun's log is a line for each error, the innermost first.
+static bool fail_with_log(const char *path, const char *command, uint32_t status,
+                          struct failure *failure) {
+    char text[800];
+    int length = file_read(path, text, sizeof text);
+    while (length > 0 && text[length - 1] == '\n') {
+        text[--length] = '\0';
+    }
+    if (length <= 0) {
+        return fail(failure, STATUS_INTERNAL, "crun %s ended with status %u and said nothing",
+                    command, status);
+    }
+    for (char *newline = text; (newline = strchr(newline, '\n')) != NULL;) {
+        *newline = ';';
+    }
+    return fail(failure, code_of(text), "crun %s: %s", command, text);
+}
+
+static bool run(const char *const arguments[], const char *log, const int streams[3],
+                struct failure *failure) {
+    const char *all[CRUN_ARGUMENTS_MAX + 8] = {
+        platform_crun, "--root", "/run/crun", "--cgroup-manager", "cgroupfs", "--log", log,
+    };
+    for (size_t i = 0, count = 7; arguments[i] != NULL; i++) {
+        all[count++] = arguments[i];
+    }
+    uint32_t status;
+    if (!reaper_run((char *const *)all, streams, &status, failure)) {
+        return false;
+    }
+    return status == 0 || fail_with_log(log, arguments[0], status, failure);
+}
+
+bool crun(const char *const arguments[], const int streams[3], struct failure *failure) {
+    int null = -1;
+    int nulls[3];
+    if (streams == NULL) {
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0) {
+            return fail_errno(failure, "opening /dev/null");
+        }
+        nulls[0] = nulls[1] = nulls[2] = null;
+        streams = nulls;
+    }
+    struct temporary log = temporary_path();
+    bool done = run(arguments, log.path, streams, failure);
+    unlink(log.path);
+    if (null >= 0) {
+        close(null);
+    }
+    return done;
+}

@@ -1,0 +1,16 @@
+// What differs between a virtual machine and a test on the build machine. The agent links vm.c, the
+// tests link test/unix.c.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Connects to a port of the host. Returns a blocking stream socket with close-on-exec, or -1 with
+// errno.
+int platform_dial(uint32_t port);
+
+// Flushes file systems and ends the machine.
+_Noreturn void platform_power_off(void);
+
+// Where the container executor is.
+extern const char *const platform_crun;

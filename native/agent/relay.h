@@ -1,0 +1,23 @@
+// Copies one direction of one stream, from a descriptor to another, and holds back the writer when
+// the reader does not keep up: at most one buffer is under way.
+#pragma once
+
+#include <stdbool.h>
+
+#include "loop.h"
+
+struct relay;
+
+// Starts to copy; both descriptors belong to the relay and are made non-blocking. With discard,
+// input goes on being read and thrown away after the reader is gone, so that the program which
+// writes it neither blocks nor dies; without, the relay ends. NULL with errno and the descriptors
+// closed when it cannot. All need the lock.
+struct relay *relay_start(int in, int out, bool discard, void (*ended)(void *owner), void *owner);
+
+bool relay_has_ended(const struct relay *relay);
+// From now on an empty input is the end of input.
+void relay_end_when_empty(struct relay *relay);
+// Closes both descriptors, what is buffered is lost; does not call ended.
+void relay_stop(struct relay *relay);
+// Stops and frees it. NULL is fine.
+void relay_free(struct relay *relay);

@@ -1,0 +1,76 @@
+// Methods about the sandbox.
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "files.h"
+#include "log.h"
+#include "platform.h"
+#include "service.h"
+#include "slots.h"
+
+#ifndef RUND_VERSION
+#define RUND_VERSION "dev"
+#endif
+
+static uint64_t meminfo(const char *text, const char *name) {
+    const char *line = strstr(text, name);
+    unsigned long long kibibytes = 0;
+    if (line != NULL) {
+        sscanf(line + strlen(name), " %llu", &kibibytes);
+    }
+    return kibibytes * 1024;
+}
+
+static void set_clock(int64_t nanos) {
+    struct timespec time = {.tv_sec = nanos / 1000000000, .tv_nsec = nanos % 1000000000};
+    if (nanos > 0 && clock_settime(CLOCK_REALTIME, &time) != 0) {
+        log_error("cannot set the clock to %lld ns", (long long)nanos);
+    }
+}
+
+bool rpc_hello(struct call *call) {
+    const Rund__Agent__V1__HelloRequest *request = call->request;
+    set_clock(request->wall_clock_nanos);
+    if (request->hostname[0] != '\0' &&
+        sethostname(request->hostname, strlen(request->hostname)) != 0) {
+        return fail_errno(&call->failure, "setting the host name '%.64s'", request->hostname);
+    }
+    struct utsname names;
+    char text[4096];
+    uname(&names);
+    if (file_read("/proc/meminfo", text, sizeof text) < 0) {
+        return fail_errno(&call->failure, "reading /proc/meminfo");
+    }
+    Rund__Agent__V1__HelloResponse response = RUND__AGENT__V1__HELLO_RESPONSE__INIT;
+    response.agent_version = (char *)RUND_VERSION;
+    response.kernel_release = names.release;
+    response.main_nanos = clock_main;
+    response.ready_nanos = clock_ready;
+    response.memory_total_bytes = meminfo(text, "MemTotal:");
+    response.memory_available_bytes = meminfo(text, "MemAvailable:");
+    response.online_cpus = (uint32_t)get_nprocs();
+    log_info("engine %.64s is here", request->engine_version);
+    call_reply(call, &response.base);
+    return true;
+}
+
+bool rpc_bind_slot(struct call *call) {
+    const Rund__Agent__V1__SlotRef *request = call->request;
+    return slot_bind(request->slot, &call->failure) && call_done(call);
+}
+
+bool rpc_unbind_slot(struct call *call) {
+    const Rund__Agent__V1__SlotRef *request = call->request;
+    return slot_unbind(request->slot, &call->failure) && call_done(call);
+}
+
+bool rpc_shutdown(struct call *call) {
+    call_done(call);
+    platform_power_off();
+}
