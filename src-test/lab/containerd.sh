@@ -1,0 +1,105 @@
+#!/bin/bash
+# Runs in the lab: containerd.sh up|down vm|host. Starts (or stops) containerd with the overlayfs and devmapper
+# snapshotters, and puts rund where containerd and people find it. Folders come in FILES STATE ROOT LOG LINKS.
+set -euo pipefail
+
+pool=rund-pool
+die() { echo "lab: $*" >&2; exit 1; }
+running() { [ -s "$FILES/containerd.pid" ] && [ -d "/proc/$(<"$FILES/containerd.pid")" ]; }
+
+# A thin pool on two sparse files. The sizes are limits: memory is taken as data is written.
+pool_up() {
+  local data metadata
+  if dmsetup info "$pool" >/dev/null 2>&1; then
+    [ -s "$FILES/loops" ] || die "a device-mapper device named $pool exists and is not the lab's"
+    return
+  fi
+  truncate -s 4G "$FILES/data"
+  truncate -s 128M "$FILES/metadata"
+  data=$(losetup --find --show "$FILES/data")
+  metadata=$(losetup --find --show "$FILES/metadata")
+  echo "$data $metadata" >"$FILES/loops"
+  # 64 KiB blocks; warn when less than 512 MiB are left.
+  dmsetup create "$pool" --table "0 $(blockdev --getsz "$data") thin-pool $metadata $data 128 8192"
+}
+
+pool_down() {
+  local device loops
+  [ -s "$FILES/loops" ] || return 0
+  for device in $(dmsetup ls | awk -v p="$pool-" 'index($1, p) == 1 { print $1 }') "$pool"; do
+    dmsetup remove --retry "$device"
+  done
+  read -ra loops <"$FILES/loops"
+  losetup -d "${loops[@]}"
+}
+
+containerd_up() {
+  running && return
+  mkdir -p "$STATE" "$ROOT" "$(dirname "$LOG")"
+  cat >"$FILES/containerd.toml" <<END
+version = 2
+root = "$ROOT"
+state = "$STATE"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.native", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "$STATE/containerd.sock"
+[plugins."io.containerd.snapshotter.v1.devmapper"]
+  root_path = "$ROOT/devmapper"
+  pool_name = "$pool"
+  base_image_size = "512MB"
+  discard_blocks = true
+END
+  ulimit -n 1048576
+  setsid containerd --config "$FILES/containerd.toml" </dev/null >>"$LOG" 2>&1 &
+  echo $! >"$FILES/containerd.pid"
+  for _ in {1..300}; do
+    if [ -S "$STATE/containerd.sock" ] && ctr version >/dev/null 2>&1; then
+      ! ctr plugins ls | grep -E 'snapshotter.* error' || break
+      return
+    fi
+    running || break
+    sleep 0.2
+  done
+  tail -n 20 "$LOG" >&2
+  die "containerd, or its devmapper snapshotter, did not start (log: $LOG)"
+}
+
+rund_up() {
+  local program
+  mkdir -p "$LINKS"
+  for program in containerd-shim-rund-v2 rund; do
+    rm -f "$LINKS/$program"
+    if [ -x "$RUND_DIST/bin/$program" ]; then ln -s "$RUND_DIST/bin/$program" "$LINKS/$program"; fi
+  done
+  if [ "$1" = vm ]; then
+    mkdir -p /etc/rund
+    rm -f /etc/rund/rund.toml
+    if [ -f "$RUND_DIST/etc/rund.toml" ]; then ln -s "$RUND_DIST/etc/rund.toml" /etc/rund/rund.toml; fi
+  fi
+}
+
+case $1 in
+  up)
+    mkdir -p "$FILES"
+    if ! running; then
+      modules=(loop dm-thin-pool tun vhost-vsock vhost-net)
+      if [ "$2" = vm ]; then modules+=(kvm-amd nbd); fi
+      for module in "${modules[@]}"; do modprobe -q "$module" || [ "$2" = host ] || die "no module $module"; done
+    fi
+    pool_up
+    rund_up "$2"
+    containerd_up
+    ;;
+  down)
+    if running; then
+      ctr namespaces ls -q | while read -r namespace; do
+        ctr -n "$namespace" tasks ls -q | while read -r task; do ctr -n "$namespace" tasks rm -f "$task" >/dev/null || true; done
+      done
+      pid=$(<"$FILES/containerd.pid")
+      kill "$pid"
+      while [ -d "/proc/$pid" ]; do sleep 0.1; done
+    fi
+    pool_down
+    ;;
+esac

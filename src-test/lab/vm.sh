@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# The lab as an emulated machine. Sourced by `lab`.
+
+vm_alive() { [ -s "$run/address" ] && "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null; }
+
+# Ends the processes of a lab, live or stale: each wrote its pid, and carries this lab's folder in its arguments.
+vm_down() {
+  local file pid
+  for file in "$run"/*.pid; do
+    [ -s "$file" ] || continue
+    pid=$(<"$file")
+    if grep -qzF "$run/" "/proc/$pid/cmdline" 2>/dev/null; then
+      kill "$pid"
+      for _ in {1..50}; do [ -d "/proc/$pid" ] || break; sleep 0.1; done
+      [ ! -d "/proc/$pid" ] || kill -KILL "$pid"
+    fi
+  done
+}
+
+# virtiofsd_up NAME SOURCE CACHE
+virtiofsd_up() {
+  local name=$1 program
+  for program in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do [ ! -x "$program" ] || break; done
+  [ -x "$program" ] || die "virtiofsd is missing: run 'make setup'"
+  setsid "$program" --socket-path="$run/$name.sock" -o "source=$2,cache=$3,sandbox=chroot" \
+    </dev/null >"$run/$name.log" 2>&1 9>&- &
+  echo $! >"$run/$name.pid"
+  for _ in {1..100}; do [ ! -S "$run/$name.sock" ] || return 0; sleep 0.05; done
+  tail -n 5 "$run/$name.log" >&2
+  die "virtiofsd does not start"
+}
+
+vm_up() {
+  command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: run 'make setup'"
+  root_up
+  rm -rf "$run"
+  mkdir -m 700 "$run"
+  mkdir -p "$lab/share"
+  cp "$bin/exec" "$run/"
+
+  say "booting the lab (an emulated machine; memory ${RUND_LAB_MEMORY:-6G})"
+  virtiofsd_up host / auto
+  virtiofsd_up usr /usr always
+  virtiofsd_up root "$lab/root" always
+  virtiofsd_up share "$lab/share" auto
+  local token port
+  token=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+  for _ in {1..20}; do
+    port=$((20000 + RANDOM % 40000))
+    (umask 077 && echo "$port $token" >"$run/address")
+    if vm_start "$port"; then break; fi
+    grep -q 'Could not set up host forwarding' "$run/qemu.log" || { cat "$run/qemu.log" >&2; die "QEMU does not start"; }
+  done
+  for _ in {1..600}; do
+    if vm_alive; then return; fi
+    [ -d "/proc/$(<"$run/qemu.pid")" ] || break
+    sleep 0.1
+  done
+  tail -n 20 "$run/console.log" >&2
+  die "the lab did not boot; its console is in $run/console.log"
+}
+
+vm_start() {
+  local memory=${RUND_LAB_MEMORY:-6G} name device=()
+  for name in host usr root share; do
+    device+=(-chardev "socket,id=$name,path=$run/$name.sock" -device "vhost-user-fs-pci,chardev=$name,tag=$name,queue-size=1024")
+  done
+  qemu-system-x86_64 -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
+    -serial "file:$run/console.log" \
+    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu max,+svm,+npt -smp 2 -m "$memory" \
+    -object "memory-backend-memfd,id=ram,size=$memory,share=on" \
+    -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
+    -device virtio-rng-pci "${device[@]}" \
+    -kernel "$lab/vmlinuz" -initrd "$lab/initramfs.cpio" \
+    -append "console=ttyS0 panic=-1 mitigations=off quiet rund.lab=$lab" \
+    >"$run/qemu.log" 2>&1 9>&-
+}
