@@ -9,4 +9,7 @@ public sealed interface NetworkNamespace {
 
   /** A new one with only a loopback interface, gone with the anchor. */
   record Fresh() implements NetworkNamespace {}
+
+  /** The engine's own: the spec names no network namespace. */
+  record Host() implements NetworkNamespace {}
 }

@@ -1,0 +1,125 @@
+package io.rund.core.config;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.toml.TomlMapper;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+
+/**
+ * What an operator can set, from one TOML file; {@code rund.toml} in the distribution says what
+ * each key means. A key that is missing has its default, a key that nobody knows is an error.
+ *
+ * @param isolation how many sandboxes share an engine
+ * @param kernel the guest kernel, an ELF vmlinux
+ * @param initramfs the guest OS image
+ * @param anchor the program rund-anchor
+ * @param stateDir directory for sockets, logs and whatever lives as long as the engine
+ * @param defaultVcpus vCPUs of a sandbox without a CPU quota
+ * @param defaultMemory bytes of guest RAM of a sandbox without a memory limit
+ * @param memoryOverhead bytes of guest RAM added to a memory limit, for the guest's kernel and
+ *     agent
+ * @param minMemory the least memory limit, in bytes, that is accepted
+ * @param slots transports for devices that can be plugged into a sandbox
+ * @param bootTimeout how long a guest may take from its first instruction to its agent's answer
+ * @param idleTimeout how long an engine without sandboxes stays
+ * @param debugConsole whether guests have a serial console, logged under the state directory
+ * @param logLevel level of the engine's log
+ */
+public record RundConfig(
+    Isolation isolation,
+    Path kernel,
+    Path initramfs,
+    Path anchor,
+    Path stateDir,
+    int defaultVcpus,
+    long defaultMemory,
+    long memoryOverhead,
+    long minMemory,
+    int slots,
+    Duration bootTimeout,
+    Duration idleTimeout,
+    boolean debugConsole,
+    LogLevel logLevel) {
+
+  /**
+   * Which sandboxes share an engine: all of the node's, those of a containerd namespace, or none.
+   */
+  public enum Isolation {
+    NODE,
+    NAMESPACE,
+    SANDBOX
+  }
+
+  /** Levels of the log. */
+  public enum LogLevel {
+    ERROR,
+    WARN,
+    INFO,
+    DEBUG
+  }
+
+  private static final long MIB = 1L << 20;
+  private static final long MAX_MEMORY = 1L << 40;
+
+  /**
+   * Reads {@code file}; relative paths in it are relative to {@code installRoot}.
+   *
+   * @throws RundException INVALID_ARGUMENT that names the file, the key, its value and what is
+   *     allowed
+   */
+  public static RundConfig read(Path file, Path installRoot) {
+    JsonNode root;
+    try {
+      root = new TomlMapper().readTree(Files.readAllBytes(file));
+    } catch (JsonProcessingException e) {
+      throw new RundException(
+          ErrorCode.INVALID_ARGUMENT,
+          "%s, line %d: %s".formatted(file, e.getLocation().getLineNr(), e.getOriginalMessage()),
+          e);
+    } catch (IOException e) {
+      throw new RundException(
+          ErrorCode.INVALID_ARGUMENT, "cannot read the configuration " + file + ": " + e, e);
+    }
+    return from(new Settings(file.toString(), root), installRoot);
+  }
+
+  /** The configuration of a host that sets nothing. */
+  public static RundConfig defaults(Path installRoot) {
+    return from(new Settings("defaults", new TomlMapper().createObjectNode()), installRoot);
+  }
+
+  private static RundConfig from(Settings settings, Path root) {
+    RundConfig config =
+        new RundConfig(
+            settings.choice("isolation", Isolation.NODE),
+            root.resolve(settings.text("kernel", "share/vmlinux")),
+            root.resolve(settings.text("initramfs", "share/initramfs.cpio")),
+            root.resolve(settings.text("anchor", "libexec/rund-anchor")),
+            root.resolve(settings.text("state_dir", "/run/rund")),
+            settings.integer("default_vcpus", 1, 1, 64),
+            settings.bytes("default_memory", 256 * MIB, 64 * MIB, MAX_MEMORY),
+            settings.bytes("memory_overhead", 64 * MIB, 32 * MIB, MAX_MEMORY),
+            settings.bytes("min_memory", 8 * MIB, MIB, MAX_MEMORY),
+            settings.integer("slots", 16, 1, 64),
+            settings.duration("boot_timeout", Duration.ofSeconds(60)),
+            settings.duration("idle_timeout", Duration.ofMinutes(10)),
+            settings.flag("debug_console", false),
+            settings.choice("log_level", LogLevel.INFO));
+    settings.refuseUnknown();
+    return config;
+  }
+
+  /** The names of an enum as the file spells them. */
+  static String names(Enum<?>[] values) {
+    return Arrays.stream(values)
+        .map(value -> '"' + value.name().toLowerCase(java.util.Locale.ROOT) + '"')
+        .reduce((a, b) -> a + ", " + b)
+        .orElse("");
+  }
+}

@@ -1,0 +1,191 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.agent.GuestAgent.ExitStatus;
+import io.rund.core.agent.GuestAgent.ProcessKey;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.sandbox.ProcessState.Status;
+import io.rund.core.stdio.ProcessIo;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+
+/**
+ * A process of a container, the init or an exec: its state machine, and the only place that reports
+ * its start and its exit, each once and in this order. Safe for use by several threads.
+ */
+final class ContainerProcess {
+  private enum Phase {
+    CREATED,
+    STARTING,
+    RUNNING,
+    STOPPED
+  }
+
+  private final Container container;
+  private final ProcessKey key;
+  private final ProcessIo io;
+  private final CompletableFuture<ProcessState> stopped = new CompletableFuture<>();
+  private Phase phase = Phase.CREATED;
+
+  /** The exit of a process that ended before its start was reported. */
+  private ExitStatus earlyExit;
+
+  private ExitStatus exit;
+
+  ContainerProcess(Container container, ProcessKey key, ProcessIo io) {
+    this.container = container;
+    this.key = key;
+    this.io = io;
+  }
+
+  ProcessIo io() {
+    return io;
+  }
+
+  boolean isInit() {
+    return key.execId().isEmpty();
+  }
+
+  /** Runs the program. A process that could not be started may be deleted or started again. */
+  void start(GuestAgent agent) {
+    synchronized (this) {
+      if (phase != Phase.CREATED) {
+        throw RundException.precondition(
+            "cannot start " + this + ": it is " + status().name().toLowerCase(Locale.ROOT));
+      }
+      phase = Phase.STARTING;
+    }
+    try {
+      agent.start(key);
+    } catch (RundException e) {
+      synchronized (this) {
+        if (phase == Phase.STARTING) {
+          phase = Phase.CREATED;
+          if (earlyExit != null) {
+            stop(earlyExit);
+          }
+        }
+      }
+      throw e;
+    }
+    synchronized (this) {
+      if (phase == Phase.STARTING) {
+        phase = Phase.RUNNING;
+        container.publishStarted(key.execId());
+        if (earlyExit != null) {
+          stop(earlyExit);
+        }
+      }
+    }
+  }
+
+  /** Learns of the exit from the agent, when it comes. */
+  void watch(GuestAgent agent) {
+    var _ =
+        agent
+            .exit(key)
+            .whenComplete(
+                (status, failure) -> {
+                  // A failure means that the agent is gone: the end of the sandbox says the rest.
+                  if (failure == null) {
+                    exited(status);
+                  }
+                });
+  }
+
+  /** The process has ended, or its sandbox has. Later calls change nothing. */
+  synchronized void exited(ExitStatus status) {
+    if (phase == Phase.STARTING) {
+      earlyExit = status;
+    } else {
+      stop(status);
+    }
+  }
+
+  /**
+   * As {@link #exited}, for a sandbox that is no more: a start that hangs no longer delays the
+   * report.
+   */
+  void lost(ExitStatus status) {
+    synchronized (this) {
+      stop(status);
+    }
+    io.close();
+  }
+
+  private void stop(ExitStatus status) {
+    if (phase == Phase.STOPPED) {
+      return;
+    }
+    boolean reportable = phase == Phase.RUNNING || isInit();
+    phase = Phase.STOPPED;
+    exit = status;
+    if (reportable) {
+      container.publishExited(key.execId(), status);
+    }
+    stopped.complete(state());
+  }
+
+  void signal(GuestAgent agent, int signal, boolean all) {
+    synchronized (this) {
+      if (phase == Phase.STOPPED) {
+        throw RundException.notFound(this + ": process already finished");
+      }
+      if (phase == Phase.CREATED && !isInit()) {
+        throw RundException.precondition("cannot signal " + this + ": it has not been started");
+      }
+    }
+    try {
+      agent.signal(key, signal, all);
+    } catch (RundException e) {
+      if (e.code() == ErrorCode.NOT_FOUND) {
+        throw RundException.notFound(this + ": process already finished");
+      }
+      throw e;
+    }
+  }
+
+  ProcessState await() throws InterruptedException {
+    try {
+      return stopped.get();
+    } catch (ExecutionException e) {
+      throw new AssertionError("never completed exceptionally", e);
+    }
+  }
+
+  /** Whether it may be deleted: it does not run. */
+  synchronized void assertDeletable() {
+    if (phase == Phase.RUNNING || phase == Phase.STARTING) {
+      throw RundException.precondition("cannot delete " + this + ": it is running; kill it first");
+    }
+  }
+
+  synchronized ProcessState state() {
+    return new ProcessState(
+        key.containerId(),
+        key.execId(),
+        container.request().bundle().toString(),
+        container.pid(),
+        status(),
+        io.paths(),
+        exit == null ? 0 : exit.status(),
+        exit == null ? 0 : exit.atNanos());
+  }
+
+  private synchronized Status status() {
+    return switch (phase) {
+      case CREATED, STARTING -> Status.CREATED;
+      case RUNNING -> container.paused() ? Status.PAUSED : Status.RUNNING;
+      case STOPPED -> Status.STOPPED;
+    };
+  }
+
+  @Override
+  public String toString() {
+    return isInit()
+        ? "container " + key.containerId()
+        : "exec " + key.execId() + " of container " + key.containerId();
+  }
+}

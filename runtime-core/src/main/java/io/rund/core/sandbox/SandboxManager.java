@@ -1,0 +1,233 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.AgentConnector;
+import io.rund.core.agent.ContainerStats;
+import io.rund.core.config.RundConfig;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.Hypervisor;
+import io.rund.core.linux.EventLoop;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Future;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Owns every container of the engine. No lock is shared between sandboxes. */
+public final class SandboxManager implements ContainerService, AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(SandboxManager.class);
+
+  private record Key(String namespace, String id) {}
+
+  /** Completes when the container exists; removed if it could not be made. */
+  private final Map<Key, CompletableFuture<Container>> containers = new ConcurrentHashMap<>();
+
+  private final Sandbox.Factory factory;
+  private final EventSink events;
+
+  /** {@code loop} serves the anchors; the VMs have loops of their own. */
+  public SandboxManager(
+      Hypervisor hypervisor,
+      AgentConnector connector,
+      EventLoop loop,
+      RundConfig config,
+      EventSink events) {
+    this.factory = new Sandbox.Factory(hypervisor, connector, loop, config);
+    this.events = events;
+  }
+
+  @Override
+  public int create(CreateRequest request) {
+    Key key = new Key(request.namespace(), request.id());
+    CompletableFuture<Container> created = new CompletableFuture<>();
+    if (containers.putIfAbsent(key, created) != null) {
+      throw new RundException(
+          ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
+    }
+    try {
+      Container container = make(request);
+      created.complete(container);
+      return container.pid();
+    } catch (RuntimeException e) {
+      log.warn("container {} could not be created: {}", request.id(), e.getMessage());
+      containers.remove(key, created);
+      created.completeExceptionally(e);
+      throw e;
+    }
+  }
+
+  private Container make(CreateRequest request) {
+    Timeline timeline = new Timeline(System.nanoTime());
+    long began = System.nanoTime();
+    OciSpec spec = OciSpec.read(request.bundle());
+    byte[] guestSpec = GuestSpec.of(spec, request.id());
+    timeline.phase("read specification", began);
+    Sandbox sandbox = Sandbox.boot(factory, request, spec, timeline);
+    try {
+      Container container = new Container(request, guestSpec, sandbox, events, timeline);
+      sandbox.onDeath(
+          () -> {
+            container.lost();
+            sandbox.close();
+          });
+      return container;
+    } catch (RuntimeException e) {
+      sandbox.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public int start(String namespace, String id, String execId) {
+    Container container = container(namespace, id);
+    container.start(execId);
+    return container.pid();
+  }
+
+  @Override
+  public void exec(
+      String namespace,
+      String id,
+      String execId,
+      byte[] processJson,
+      CreateRequest.StdioPaths stdio) {
+    container(namespace, id).exec(execId, processJson, stdio);
+  }
+
+  @Override
+  public ProcessState state(String namespace, String id, String execId) {
+    return container(namespace, id).process(execId).state();
+  }
+
+  @Override
+  public void kill(String namespace, String id, String execId, int signal, boolean all) {
+    container(namespace, id).kill(execId, signal, all);
+  }
+
+  @Override
+  public ProcessState await(String namespace, String id, String execId)
+      throws InterruptedException {
+    return container(namespace, id).process(execId).await();
+  }
+
+  @Override
+  public ProcessState delete(String namespace, String id, String execId) {
+    Container container = container(namespace, id);
+    if (!execId.isEmpty()) {
+      return container.deleteExec(execId);
+    }
+    container.process("").assertDeletable();
+    return remove(new Key(namespace, id), container);
+  }
+
+  @Override
+  public ProcessState destroy(String namespace, String id) {
+    Key key = new Key(namespace, id);
+    CompletableFuture<Container> created = containers.get(key);
+    if (created == null) {
+      throw RundException.notFound("there is no container " + id);
+    }
+    try {
+      Container container = created.join();
+      container.lost();
+      return remove(key, container);
+    } catch (CompletionException e) {
+      throw RundException.notFound("container " + id + " could not be created");
+    }
+  }
+
+  /** The one way out of a container's life; whoever comes second finds nothing. */
+  private ProcessState remove(Key key, Container container) {
+    if (containers.remove(key) == null) {
+      throw RundException.notFound("there is no container " + key.id());
+    }
+    try {
+      container.leaveGuest();
+    } finally {
+      container.sandbox().close();
+    }
+    return container.close();
+  }
+
+  @Override
+  public List<ProcessState> processes(String namespace, String id) {
+    return container(namespace, id).processes().stream().map(ContainerProcess::state).toList();
+  }
+
+  @Override
+  public void closeStdin(String namespace, String id, String execId) {
+    container(namespace, id).process(execId).io().closeStdin();
+  }
+
+  @Override
+  public void resizeTerminal(String namespace, String id, String execId, int rows, int columns) {
+    container(namespace, id).resizeTerminal(execId, rows, columns);
+  }
+
+  @Override
+  public void pause(String namespace, String id) {
+    container(namespace, id).pause();
+  }
+
+  @Override
+  public void resume(String namespace, String id) {
+    container(namespace, id).resume();
+  }
+
+  @Override
+  public ContainerStats stats(String namespace, String id) {
+    return container(namespace, id).stats();
+  }
+
+  @Override
+  public List<SandboxInfo> list() {
+    return containers.values().stream()
+        .filter(created -> created.state() == Future.State.SUCCESS)
+        .map(created -> created.resultNow().info())
+        .toList();
+  }
+
+  @Override
+  public Timeline timeline(String namespace, String id) {
+    return container(namespace, id).timeline();
+  }
+
+  private Container container(String namespace, String id) {
+    CompletableFuture<Container> created = containers.get(new Key(namespace, id));
+    if (created == null) {
+      throw RundException.notFound("there is no container " + id);
+    }
+    if (created.state() != Future.State.SUCCESS) {
+      throw RundException.precondition("container " + id + " is still being created");
+    }
+    return created.resultNow();
+  }
+
+  /** Ends every sandbox, in parallel. */
+  @Override
+  public void close() {
+    List<Thread> endings =
+        containers.keySet().stream()
+            .map(key -> Thread.startVirtualThread(() -> destroyQuietly(key)))
+            .toList();
+    for (Thread ending : endings) {
+      try {
+        ending.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
+    }
+  }
+
+  private void destroyQuietly(Key key) {
+    try {
+      var _ = destroy(key.namespace(), key.id());
+    } catch (RundException e) {
+      log.debug("container {} was gone already: {}", key.id(), e.getMessage());
+    }
+  }
+}
