@@ -58,6 +58,7 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
   /** Moves at most one buffer; false when there is nothing to do before the next event. */
   abstract boolean move();
 
+  @SuppressWarnings("MustBeClosedChecker") // end() closes it, on every path
   final ByteBuffer buffer() {
     if (buffer == null) {
       // Confined to the loop's thread, which is the only one that ever comes here.
