@@ -33,22 +33,16 @@ virtiofsd_up() {
 vm_up() {
   command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: run 'make setup'"
   root_up
-  rm -rf "$run"
-  mkdir -m 700 "$run"
-  mkdir -p "$lab/share"
   cp "$bin/exec" "$run/"
 
   say "booting the lab (an emulated machine; memory ${RUND_LAB_MEMORY:-6G})"
-  virtiofsd_up host / auto
-  virtiofsd_up usr /usr always
-  virtiofsd_up root "$lab/root" always
-  virtiofsd_up share "$lab/share" auto
   local token port
   token=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
   for _ in {1..20}; do
     port=$((20000 + RANDOM % 40000))
     (umask 077 && echo "$port $token" >"$run/address")
     if vm_start "$port"; then break; fi
+    vm_down
     grep -q 'Could not set up host forwarding' "$run/qemu.log" || { cat "$run/qemu.log" >&2; die "QEMU does not start"; }
   done
   for _ in {1..600}; do
@@ -62,7 +56,11 @@ vm_up() {
 
 vm_start() {
   local memory=${RUND_LAB_MEMORY:-6G} name device=()
-  for name in host usr root share; do
+  rm -f "$run"/*.sock
+  virtiofsd_up host / always
+  virtiofsd_up root "$lab/root" always
+  virtiofsd_up live / auto
+  for name in host root live; do
     device+=(-chardev "socket,id=$name,path=$run/$name.sock" -device "vhost-user-fs-pci,chardev=$name,tag=$name,queue-size=1024")
   done
   qemu-system-x86_64 -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
@@ -74,4 +72,17 @@ vm_start() {
     -kernel "$lab/vmlinuz" -initrd "$lab/initramfs.cpio" \
     -append "console=ttyS0 panic=-1 mitigations=off quiet rund.lab=$lab" \
     >"$run/qemu.log" 2>&1 9>&-
+}
+
+# Shows folders of the machine in the lab as they are, written through. Each is bound once.
+vm_bind() {
+  local folder mark
+  for folder in "$@"; do
+    mark=$run/bound${folder//\//+}
+    [ ! -e "$mark" ] && [ -d "$folder" ] || continue
+    # shellcheck disable=SC2016
+    (cd / && "$run/exec" "$run/address" /bin/sh -c 'mountpoint -q "$1" || { mkdir -p "$1" && mount --bind "/run/live$1" "$1"; }' sh "$folder" </dev/null) ||
+      die "cannot bind $folder in the lab"
+    touch "$mark"
+  done
 }
