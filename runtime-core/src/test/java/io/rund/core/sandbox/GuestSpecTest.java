@@ -1,0 +1,116 @@
+package io.rund.core.sandbox;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class GuestSpecTest {
+  private static final String SPEC =
+      """
+      {"ociVersion": "1.0.2",
+       "process": {"args": ["true"], "apparmorProfile": "x", "selinuxLabel": "y", "cwd": "/"},
+       "root": {"path": "rootfs", "readonly": true},
+       "hostname": "web",
+       "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+       "linux": {"cgroupsPath": "/default/web", "resources": {"memory": {"limit": 134217728}, "cpu": {"quota": 150000, "period": 100000}},
+                 "namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/pod"}, {"type": "mount"}]}}
+      """;
+
+  @TempDir Path bundle;
+
+  private OciSpec spec(String json) throws IOException {
+    Files.writeString(bundle.resolve("config.json"), json);
+    return OciSpec.read(bundle);
+  }
+
+  private JsonNode guest(String json) throws IOException {
+    return new ObjectMapper().readTree(GuestSpec.of(spec(json), "web"));
+  }
+
+  @Test
+  void keepsWhatTheContainerIsAndChangesWhatAVmChanges() throws IOException {
+    JsonNode guest = guest(SPEC);
+    assertEquals("web", guest.path("hostname").asText());
+    assertTrue(guest.path("root").path("readonly").asBoolean());
+    assertEquals("/web", guest.path("linux").path("cgroupsPath").asText());
+    assertFalse(guest.path("process").has("apparmorProfile"));
+    assertFalse(guest.path("process").has("selinuxLabel"));
+    assertEquals(
+        "[{\"type\":\"pid\"},{\"type\":\"mount\"}]",
+        guest.path("linux").path("namespaces").toString());
+    assertEquals(
+        134217728, guest.path("linux").path("resources").path("memory").path("limit").asLong());
+  }
+
+  @Test
+  void knowsWhatTheSandboxNeeds() throws IOException {
+    OciSpec spec = spec(SPEC);
+    assertEquals(134217728, spec.memoryLimit().getAsLong());
+    assertEquals(2, spec.cpus().getAsLong());
+    assertEquals(
+        new NetworkNamespace.Existing(Path.of("/run/netns/pod")), spec.network().orElseThrow());
+    assertEquals("/default/web", spec.cgroupsPath().orElseThrow());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"type\": \"proc\", \"source\": \"proc\" | \"type\": \"bind\", \"source\": \"/srv/data\" | mount of /srv/data (type bind) at /proc",
+        "{\"type\": \"pid\"} | {\"type\": \"pid\", \"path\": \"/proc/7/ns/pid\"} | pid namespace /proc/7/ns/pid",
+        "{\"type\": \"network\", \"path\": \"/run/netns/pod\"}, | `` | host networking",
+        "\"hostname\": \"web\", | \"hooks\": {\"prestart\": [{\"path\": \"/bin/hook\"}]}, | OCI hooks (/bin/hook)",
+        "\"cgroupsPath\": | \"devices\": [{\"path\": \"/dev/nvme0\", \"type\": \"b\", \"major\": 259, \"minor\": 0}], \"cgroupsPath\": | device /dev/nvme0 (259:0)",
+      })
+  void refusesWithItsReasonWhatAVmCannotGive(String from, String to, String message)
+      throws IOException {
+    assertTrue(SPEC.contains(from), from);
+    String changed = SPEC.replace(from, to);
+    RundException e = assertThrows(RundException.class, () -> guest(changed));
+    assertEquals(ErrorCode.INVALID_ARGUMENT, e.code());
+    assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  @Test
+  void aMissingSpecificationIsNamed() {
+    RundException e = assertThrows(RundException.class, () -> OciSpec.read(bundle));
+    assertTrue(e.getMessage().contains(bundle + "/config.json does not exist"), e.getMessage());
+  }
+
+  @Test
+  void aBrokenSpecificationIsNamedByLine() {
+    RundException e =
+        assertThrows(RundException.class, () -> spec("{\n\"process\": {\"args\": [}"));
+    assertTrue(e.getMessage().contains("config.json is not valid JSON (line 2"), e.getMessage());
+  }
+
+  @Test
+  void aSpecificationWithNothingToRunIsRefused() {
+    RundException e = assertThrows(RundException.class, () -> spec("{\"process\": {}}"));
+    assertTrue(e.getMessage().contains("process.args is empty"), e.getMessage());
+  }
+
+  @Test
+  void anExecIsCheckedToo() {
+    RundException e =
+        assertThrows(
+            RundException.class,
+            () -> GuestSpec.process("{\"args\": []}".getBytes(StandardCharsets.UTF_8)));
+    assertTrue(e.getMessage().contains("no args"), e.getMessage());
+  }
+}
