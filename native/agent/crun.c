@@ -22,9 +22,16 @@ struct temporary temporary_path(void) {
 // What the user can mend is INVALID_ARGUMENT, the rest is INTERNAL.
 static enum status_code code_of(const char *message) {
     static const char *const mistakes[] = {
-        "executable file", "open executable", "exec container process",
-        "chdir",           "cannot parse",    "parse error",
-        "invalid ",        "unknown ",        "not found in the bundle",
+        "executable file",
+        "open executable",
+        "exec container process",
+        "chdir",
+        "error loading",
+        "cannot parse",
+        "parse error",
+        "invalid ",
+        "unknown ",
+        "not found in the bundle",
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         if (strstr(message, mistakes[i]) != NULL) {

@@ -16,7 +16,8 @@ void log_open(void) {
     }
 }
 
-// One write(2) is one record of /dev/kmsg; "<N>" is the priority (Documentation/ABI/testing/dev-kmsg).
+// One write(2) is one record of /dev/kmsg; "<N>" is the priority
+// (Documentation/ABI/testing/dev-kmsg).
 static void log_line(int priority, const char *format, va_list args) {
     char line[512];
     size_t length = (size_t)snprintf(line, sizeof line, "<%d>rund-agent: ", priority);

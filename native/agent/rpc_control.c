@@ -25,7 +25,7 @@ bool rpc_signal(struct call *call) {
         return false;
     }
     int number = (int)request->signal;
-    if (request->signal < 1 || number > SIGRTMAX) {
+    if (request->signal < 1 || request->signal > (uint32_t)SIGRTMAX) {
         return fail(&call->failure, STATUS_INVALID_ARGUMENT, "there is no signal %u",
                     request->signal);
     }

@@ -55,7 +55,7 @@ bool rpc_hello(struct call *call) {
     response.memory_total_bytes = meminfo(text, "MemTotal:");
     response.memory_available_bytes = meminfo(text, "MemAvailable:");
     response.online_cpus = (uint32_t)get_nprocs();
-    log_info("engine %.64s is here", request->engine_version);
+    log_info("engine %.64s is there", request->engine_version);
     call_reply(call, &response.base);
     return true;
 }

@@ -1,0 +1,178 @@
+#define _GNU_SOURCE
+#include "containers.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+
+static char rootfs[64];
+
+static void copy_program(const char *program) {
+    char target[96];
+    static char bytes[4 << 20];
+    int length = file_read(program, bytes, sizeof bytes);
+    snprintf(target, sizeof target, "%s/program", rootfs);
+    if (length < 0 || !file_create(target, bytes, (size_t)length)) {
+        perror(program);
+        exit(1);
+    }
+    chmod(target, 0755);
+    snprintf(target, sizeof target, "%s/data", rootfs);
+    file_create(target, "no program\n", 11);
+    chmod(target, 0644);
+}
+
+void rootfs_make(const char *program) {
+    strcpy(rootfs, "/tmp/rund-agent-rootfs.XXXXXX");
+    if (mkdtemp(rootfs) == NULL) {
+        perror(rootfs);
+        exit(1);
+    }
+    chmod(rootfs, 0755);
+    copy_program(program);
+}
+
+void rootfs_remove(void) {
+    static const char *const names[] = {"program", "data", "proc", "dev", ""};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/%s", rootfs, names[i]);
+        remove(path);
+    }
+}
+
+char *process_json(const char *mode, const char *argument, bool terminal, int user) {
+    char *json;
+    if (asprintf(&json,
+                 "{\"terminal\":%s,\"user\":{\"uid\":%d,\"gid\":%d},\"cwd\":\"/\","
+                 "\"env\":[\"PATH=/\"],\"args\":[\"%s\",\"%s\",\"%s\"]}",
+                 terminal ? "true" : "false", user, user, mode[0] == '/' ? mode + 1 : "/program",
+                 mode, argument) < 0) {
+        exit(1);
+    }
+    return json;
+}
+
+char *spec_json(const char *mode, const char *argument, bool terminal, int user) {
+    char *process = process_json(mode, argument, terminal, user);
+    char *json;
+    if (asprintf(&json,
+                 "{\"ociVersion\":\"1.0.2\",\"process\":%s,"
+                 "\"root\":{\"path\":\"%s\"},\"mounts\":["
+                 "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+                 "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+                 "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
+                 "\"options\":[\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}],"
+                 "\"linux\":{\"cgroupsPath\":\"/rund-test\",\"namespaces\":[{\"type\":\"pid\"},"
+                 "{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}]}}",
+                 process, rootfs) < 0) {
+        exit(1);
+    }
+    free(process);
+    return json;
+}
+
+static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
+    rund__agent__v1__stdio__init(stdio);
+    stdio->terminal = ports.terminal;
+    stdio->stdin_port = ports.in;
+    stdio->stdout_port = ports.out;
+    stdio->stderr_port = ports.err;
+}
+
+struct answer create_answer(const char *id, const char *spec, struct ports ports) {
+    Rund__Agent__V1__CreateContainerRequest request =
+        RUND__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
+    Rund__Agent__V1__Stdio stdio;
+    fill_stdio(&stdio, ports);
+    request.container_id = (char *)id;
+    request.spec_json.data = (uint8_t *)spec;
+    request.spec_json.len = strlen(spec);
+    request.stdio = &stdio;
+    return call("CreateContainer", &request.base, NULL);
+}
+
+int create(const char *id, const char *spec, struct ports ports) {
+    return create_answer(id, spec, ports).code;
+}
+
+int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports) {
+    Rund__Agent__V1__CreateExecRequest request = RUND__AGENT__V1__CREATE_EXEC_REQUEST__INIT;
+    Rund__Agent__V1__Stdio stdio;
+    fill_stdio(&stdio, ports);
+    request.container_id = (char *)id;
+    request.exec_id = (char *)exec_id;
+    request.process_json.data = (uint8_t *)process;
+    request.process_json.len = strlen(process);
+    request.stdio = &stdio;
+    return call_code("CreateExec", &request.base);
+}
+
+uint32_t begin_ref(const char *method, const char *id, const char *exec_id) {
+    Rund__Agent__V1__ProcessRef request = RUND__AGENT__V1__PROCESS_REF__INIT;
+    request.container_id = (char *)id;
+    request.exec_id = (char *)exec_id;
+    return begin(method, &request.base);
+}
+
+int ref(const char *method, const char *id, const char *exec_id) {
+    return await(begin_ref(method, id, exec_id), NULL).code;
+}
+
+int container_ref(const char *method, const char *id) {
+    Rund__Agent__V1__ContainerRef request = RUND__AGENT__V1__CONTAINER_REF__INIT;
+    request.container_id = (char *)id;
+    return call_code(method, &request.base);
+}
+
+int send_signal(const char *id, const char *exec_id, unsigned number, bool all) {
+    Rund__Agent__V1__SignalRequest request = RUND__AGENT__V1__SIGNAL_REQUEST__INIT;
+    request.container_id = (char *)id;
+    request.exec_id = (char *)exec_id;
+    request.signal = number;
+    request.all = all;
+    return call_code("Signal", &request.base);
+}
+
+int await_exit(uint32_t stream) {
+    struct answer answer = await(stream, &rund__agent__v1__wait_response__descriptor);
+    if (answer.response == NULL) {
+        return -1;
+    }
+    int status = (int)((Rund__Agent__V1__WaitResponse *)answer.response)->exit_status;
+    protobuf_c_message_free_unpacked(answer.response, NULL);
+    return status;
+}
+
+int wait_exit(const char *id, const char *exec_id) {
+    return await_exit(begin_ref("Wait", id, exec_id));
+}
+
+void start_sleeper(const char *id) {
+    char *spec = spec_json("sleep", "", false, 0);
+    CHECK(create(id, spec, (struct ports){0}) == 0);
+    CHECK(ref("Start", id, "") == 0);
+    free(spec);
+}
+
+void end_sleeper(const char *id) {
+    CHECK(send_signal(id, "", 9, false) == 0);
+    CHECK(wait_exit(id, "") == 137);
+    CHECK(ref("Delete", id, "") == 0);
+}
+
+int run_exec(const char *id, const char *exec_id, const char *process, struct ports ports) {
+    int code = create_exec(id, exec_id, process, ports);
+    if (code != 0) {
+        return -code;
+    }
+    code = ref("Start", id, exec_id);
+    int status = code != 0 ? -code : wait_exit(id, exec_id);
+    ref("Delete", id, exec_id);
+    return status;
+}

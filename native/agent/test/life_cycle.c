@@ -1,0 +1,217 @@
+// Containers and execs from creation to deletion, and everything that must not work.
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "containers.h"
+#include "failure.h"
+#include "tests.h"
+
+static const struct ports NONE;
+
+static void nothing_there(void) {
+    section("containers and execs that are not there");
+    static const char *const methods[] = {"Start", "Wait", "CloseStdin", "Delete"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        CHECK(ref(methods[i], "nobody", "") == STATUS_NOT_FOUND);
+        CHECK(ref(methods[i], "nobody", "exec") == STATUS_NOT_FOUND);
+        CHECK(ref(methods[i], "", "") == STATUS_NOT_FOUND);
+    }
+    static const char *const others[] = {"Pause", "Resume", "Processes", "Stats"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        CHECK(container_ref(others[i], "nobody") == STATUS_NOT_FOUND);
+    }
+    CHECK(send_signal("nobody", "", 9, false) == STATUS_NOT_FOUND);
+    CHECK(create_exec("nobody", "e", "{}", NONE) == STATUS_NOT_FOUND);
+    Rund__Agent__V1__SlotRef slot = RUND__AGENT__V1__SLOT_REF__INIT;
+    slot.slot = 4000000000;
+    CHECK(call_code("BindSlot", &slot.base) == STATUS_INVALID_ARGUMENT);
+    CHECK(call_code("UnbindSlot", &slot.base) == STATUS_INVALID_ARGUMENT);
+}
+
+static void fails_to_create(const char *spec, const char *message) {
+    struct answer answer = create_answer("bad", spec, NONE);
+    if (!CHECK(answer.code == STATUS_INVALID_ARGUMENT) ||
+        !CHECK(strstr(answer.message, message) != NULL)) {
+        printf("    code %d: %s\n", answer.code, answer.message);
+    }
+    CHECK(ref("Wait", "bad", "") == STATUS_NOT_FOUND);
+}
+
+static void bad_requests(void) {
+    section("containers that cannot be made");
+    char *spec = spec_json("exit", "0", false, 0);
+    static const char *const ids[] = {"", ".", "..", "a/b", "../x", "a b", "\xc3\xa4"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        CHECK(create(ids[i], spec, NONE) == STATUS_INVALID_ARGUMENT);
+    }
+    char long_id[200];
+    memset(long_id, 'a', sizeof long_id - 1);
+    long_id[sizeof long_id - 1] = '\0';
+    CHECK(create(long_id, spec, NONE) == STATUS_INVALID_ARGUMENT);
+    CHECK(create("bad", spec, (struct ports){.out = 9}) == STATUS_INTERNAL); // nobody listens
+    free(spec);
+    fails_to_create("{\"root\"", "config.json");
+    char *missing = spec_json("/nope", "", false, 0);
+    fails_to_create(missing, "`nope` not found in $PATH");
+    free(missing);
+    char *not_executable = spec_json("//data", "", false, 0);
+    fails_to_create(not_executable, "ermission denied");
+    free(not_executable);
+}
+
+static void exit_statuses(void) {
+    section("exit statuses");
+    static const char *const statuses[] = {"0", "7", "255"};
+    for (size_t i = 0; i < 3; i++) {
+        char *spec = spec_json("exit", statuses[i], false, 0);
+        CHECK(create("c", spec, NONE) == 0);
+        uint32_t early = begin_ref("Wait", "c", "");
+        uint32_t also = begin_ref("Wait", "c", "");
+        CHECK(ref("Start", "c", "") == 0);
+        CHECK(await_exit(early) == atoi(statuses[i]));
+        CHECK(await_exit(also) == atoi(statuses[i]));
+        CHECK(wait_exit("c", "") == atoi(statuses[i]));
+        CHECK(ref("Delete", "c", "") == 0);
+        CHECK(ref("Wait", "c", "") == STATUS_NOT_FOUND);
+        free(spec);
+    }
+}
+
+static void wrong_order(void) {
+    section("calls in the wrong order");
+    char *spec = spec_json("sleep", "", false, 0);
+    char *process = process_json("exit", "5", false, 0);
+    CHECK(create("c", spec, NONE) == 0);
+    CHECK(create("c", spec, NONE) == STATUS_ALREADY_EXISTS);
+    CHECK(create_exec("c", "e", process, NONE) == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "") == STATUS_FAILED_PRECONDITION);
+    CHECK(container_ref("Pause", "c") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Start", "c", "") == 0);
+    CHECK(ref("Start", "c", "") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Start", "c", "e") == STATUS_NOT_FOUND);
+    CHECK(create_exec("c", "e", process, NONE) == 0);
+    CHECK(create_exec("c", "e", process, NONE) == STATUS_ALREADY_EXISTS);
+    CHECK(create_exec("c", "../e", process, NONE) == STATUS_INVALID_ARGUMENT);
+    CHECK(send_signal("c", "e", 9, false) == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Start", "c", "e") == 0);
+    CHECK(wait_exit("c", "e") == 5);
+    CHECK(send_signal("c", "e", 9, false) == STATUS_NOT_FOUND);
+    CHECK(ref("Start", "c", "e") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "e") == 0);
+    CHECK(ref("Delete", "c", "e") == STATUS_NOT_FOUND);
+    CHECK(create_exec("c", "never-started", process, NONE) == 0);
+    CHECK(ref("Delete", "c", "never-started") == 0);
+    CHECK(send_signal("c", "", 0, false) == STATUS_INVALID_ARGUMENT);
+    CHECK(send_signal("c", "", 4000000000, false) == STATUS_INVALID_ARGUMENT);
+    CHECK(send_signal("c", "", 15, false) == 0);
+    CHECK(wait_exit("c", "") == 15);
+    CHECK(send_signal("c", "", 15, false) == STATUS_NOT_FOUND);
+    CHECK(create_exec("c", "late", process, NONE) == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "") == 0);
+    free(spec);
+    free(process);
+}
+
+static void killed_before_start(void) {
+    section("an init that is killed before it is started");
+    char *spec = spec_json("sleep", "", false, 0);
+    CHECK(create("c", spec, NONE) == 0);
+    CHECK(send_signal("c", "", 9, false) == 0);
+    CHECK(wait_exit("c", "") == 137);
+    CHECK(ref("Start", "c", "") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "") == 0);
+    free(spec);
+}
+
+static void execs(void) {
+    section("execs: 8 at once, one that is not there, one that dies with its container");
+    start_sleeper("c");
+    uint32_t waits[8];
+    for (int i = 0; i < 8; i++) {
+        char id[8], status[8];
+        snprintf(id, sizeof id, "e%d", i);
+        snprintf(status, sizeof status, "%d", 40 + i);
+        char *process = process_json("exit", status, false, 0);
+        CHECK(create_exec("c", id, process, NONE) == 0);
+        waits[i] = begin_ref("Wait", "c", id);
+        free(process);
+    }
+    uint32_t starts[8];
+    for (int i = 0; i < 8; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "e%d", i);
+        starts[i] = begin_ref("Start", "c", id);
+    }
+    for (int i = 0; i < 8; i++) {
+        CHECK(await(starts[i], NULL).code == 0);
+        CHECK(await_exit(waits[i]) == 40 + i);
+    }
+    char *missing = process_json("/nope", "", false, 0);
+    CHECK(create_exec("c", "missing", missing, NONE) == 0);
+    struct answer answer = await(begin_ref("Start", "c", "missing"), NULL);
+    CHECK(answer.code == STATUS_INVALID_ARGUMENT);
+    CHECK(strstr(answer.message, "`nope` not found in $PATH") != NULL);
+    CHECK(wait_exit("c", "missing") == 255);
+    CHECK(create_exec("c", "broken", "{", NONE) == 0);
+    CHECK(ref("Start", "c", "broken") == STATUS_INVALID_ARGUMENT);
+    char *sleeper = process_json("sleep", "", false, 0);
+    CHECK(create_exec("c", "s", sleeper, NONE) == 0);
+    CHECK(ref("Start", "c", "s") == 0);
+    CHECK(ref("Delete", "c", "s") == STATUS_FAILED_PRECONDITION);
+    uint32_t dies = begin_ref("Wait", "c", "s");
+    CHECK(send_signal("c", "", 9, false) == 0);
+    CHECK(await_exit(dies) == 137);
+    CHECK(wait_exit("c", "") == 137);
+    CHECK(ref("Delete", "c", "") == 0); // with all of its execs
+    free(sleeper);
+    free(missing);
+}
+
+static size_t process_count(const char *id) {
+    Rund__Agent__V1__ContainerRef request = RUND__AGENT__V1__CONTAINER_REF__INIT;
+    request.container_id = (char *)id;
+    struct answer answer =
+        call("Processes", &request.base, &rund__agent__v1__processes_response__descriptor);
+    size_t count = answer.response == NULL
+                       ? 0
+                       : ((Rund__Agent__V1__ProcessesResponse *)answer.response)->n_pids;
+    if (answer.response != NULL) {
+        protobuf_c_message_free_unpacked(answer.response, NULL);
+    }
+    return count;
+}
+
+static void whole_container(void) {
+    section("pause, resume, processes, statistics, a signal to all");
+    start_sleeper("c");
+    char *sleeper = process_json("sleep", "", false, 0);
+    CHECK(create_exec("c", "s", sleeper, NONE) == 0);
+    CHECK(ref("Start", "c", "s") == 0);
+    CHECK(process_count("c") == 2);
+    CHECK(container_ref("Stats", "c") == 0);
+    CHECK(container_ref("Pause", "c") == 0);
+    CHECK(run_exec("c", "p", sleeper, NONE) < 0);
+    CHECK(container_ref("Resume", "c") == 0);
+    CHECK(send_signal("c", "", 15, true) == 0);
+    CHECK(wait_exit("c", "s") == 15 || wait_exit("c", "s") == 137);
+    CHECK(wait_exit("c", "") == 15);
+    CHECK(process_count("c") == 0);
+    CHECK(container_ref("Stats", "c") == 0 ||
+          container_ref("Stats", "c") == STATUS_FAILED_PRECONDITION);
+    CHECK(ref("Delete", "c", "") == 0);
+    free(sleeper);
+}
+
+void test_life_cycle(void) {
+    nothing_there();
+    bad_requests();
+    exit_statuses();
+    wrong_order();
+    killed_before_start();
+    execs();
+    whole_container();
+}

@@ -1,0 +1,7 @@
+// The groups of tests; those but test_units need an agent.
+#pragma once
+
+void test_units(const char *samples);
+void test_protocol(void);
+void test_life_cycle(void);
+void test_streams(void);
