@@ -104,13 +104,7 @@ final class Sandbox implements AutoCloseable {
       if (vm != null) {
         vm.close();
       }
-      var _ =
-          anchorStart.whenComplete(
-              (anchor, failure) -> {
-                if (anchor != null) {
-                  anchor.close();
-                }
-              });
+      anchorStart.thenAccept(Anchor::close).exceptionally(failure -> null).join();
       throw e;
     }
   }

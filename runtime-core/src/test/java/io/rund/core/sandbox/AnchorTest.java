@@ -1,6 +1,5 @@
 package io.rund.core.sandbox;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -27,19 +26,12 @@ import org.junit.jupiter.api.Test;
 
 class AnchorTest {
   private static final NetworkNamespace HOST = new NetworkNamespace.Host();
-  private static final Path NATIVE = Path.of("..", "native").toAbsolutePath().normalize();
-  private static final Path BINARY = NATIVE.resolve("target/rund-anchor");
 
   private EventLoop loop;
 
   @BeforeAll
   static void build() throws Exception {
-    Process make =
-        new ProcessBuilder("make", "-s", "-C", NATIVE.toString(), "anchor")
-            .redirectErrorStream(true)
-            .start();
-    String output = new String(make.getInputStream().readAllBytes(), UTF_8);
-    assertEquals(0, make.waitFor(), output);
+    NativeBinaries.build();
   }
 
   @BeforeEach
@@ -53,7 +45,7 @@ class AnchorTest {
   }
 
   private Anchor start(String id) {
-    return Anchor.start(loop, BINARY, id, HOST, Optional.empty());
+    return Anchor.start(loop, NativeBinaries.ANCHOR, id, HOST, Optional.empty());
   }
 
   private static boolean exists(int pid) {
@@ -131,7 +123,7 @@ class AnchorTest {
     RundException failure =
         assertThrows(
             RundException.class,
-            () -> Anchor.start(loop, BINARY, "lost", missing, Optional.empty()));
+            () -> Anchor.start(loop, NativeBinaries.ANCHOR, "lost", missing, Optional.empty()));
     assertEquals(ErrorCode.FAILED_PRECONDITION, failure.code());
     assertTrue(
         failure.getMessage().contains("/nonexistent/netns: No such file"), failure::getMessage);
@@ -156,7 +148,7 @@ class AnchorTest {
             "-cp",
             System.getProperty("java.class.path"),
             AnchorHolder.class.getName(),
-            BINARY.toString());
+            NativeBinaries.ANCHOR.toString());
     Process process = new ProcessBuilder(engine).start();
     int anchor;
     try (var reader = process.inputReader()) {

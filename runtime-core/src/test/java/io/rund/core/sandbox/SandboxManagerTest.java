@@ -1,0 +1,219 @@
+package io.rund.core.sandbox;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.rund.core.config.RundConfig;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.linux.EventLoop;
+import io.rund.core.sandbox.CreateRequest.RootfsMount;
+import io.rund.core.sandbox.CreateRequest.StdioPaths;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The manager with real anchors, and a VM and an agent that do what a test tells them. */
+@Timeout(60)
+class SandboxManagerTest {
+  private static final String NS = "test";
+  private static final byte[] EXEC = "{\"args\": [\"ls\"]}".getBytes(StandardCharsets.UTF_8);
+  private static final StdioPaths NO_STDIO = new StdioPaths(false, "", "", "");
+
+  @TempDir Path bundle;
+  private final List<TaskEvent> events = new CopyOnWriteArrayList<>();
+  private EventLoop loop;
+  private FakeSandbox sandbox;
+  private SandboxManager manager;
+
+  @BeforeAll
+  static void buildAnchor() throws Exception {
+    NativeBinaries.build();
+  }
+
+  @BeforeEach
+  void wire() throws IOException {
+    loop = new EventLoop("manager-test");
+    sandbox = new FakeSandbox(loop);
+    Path file = bundle.resolve("rund.toml");
+    Files.writeString(file, "anchor = \"" + NativeBinaries.ANCHOR + "\"\n");
+    RundConfig config = RundConfig.read(file, bundle);
+    manager =
+        new SandboxManager(
+            vm -> sandbox,
+            vm -> CompletableFuture.completedFuture(sandbox),
+            loop,
+            config,
+            events::add);
+    spec("");
+  }
+
+  @AfterEach
+  void close() {
+    manager.close();
+    loop.close();
+  }
+
+  private void spec(String resources) throws IOException {
+    Files.writeString(
+        bundle.resolve("config.json"),
+        "{\"process\": {\"args\": [\"true\"]}, \"linux\": {%s\"namespaces\": [{\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}"
+            .formatted(resources));
+  }
+
+  private int create() {
+    return manager.create(
+        new CreateRequest(
+            NS,
+            "web",
+            bundle,
+            List.of(new RootfsMount("ext4", "/dev/mapper/snap-1", "", List.of())),
+            NO_STDIO));
+  }
+
+  private List<String> eventNames() {
+    return events.stream().map(event -> event.getClass().getSimpleName()).toList();
+  }
+
+  private static void eventually(BooleanSupplier condition) throws InterruptedException {
+    for (long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+        !condition.getAsBoolean(); ) {
+      assertTrue(System.nanoTime() < end, "did not happen within 30 s");
+      Thread.sleep(5);
+    }
+  }
+
+  private void assertFails(ErrorCode code, String message, Runnable call) {
+    RundException e = assertThrows(RundException.class, call::run);
+    assertEquals(code, e.code(), e.getMessage());
+    assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  @Test
+  void aLifeIsReportedInOrderAndLeavesNothing() throws Exception {
+    int pid = create();
+    assertTrue(Files.exists(Path.of("/proc/" + pid)));
+    assertEquals(ProcessState.Status.CREATED, manager.state(NS, "web", "").status());
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+    sandbox.end("web", "ls", 7);
+    assertEquals(7, manager.await(NS, "web", "ls").exitStatus());
+    manager.delete(NS, "web", "ls");
+    sandbox.end("web", "", 0);
+    assertEquals(0, manager.await(NS, "web", "").exitStatus());
+    ProcessState last = manager.delete(NS, "web", "");
+    assertEquals(42, last.exitedAtNanos());
+    assertEquals(
+        List.of("Created", "Started", "ExecAdded", "ExecStarted", "Exited", "Exited", "Deleted"),
+        eventNames());
+    assertTrue(sandbox.closed);
+    assertFalse(Files.exists(Path.of("/proc/" + pid)));
+    assertTrue(manager.list().isEmpty());
+  }
+
+  @Test
+  void aProcessThatEndsBeforeItsStartIsAnsweredHasStartedFirst() throws Exception {
+    create();
+    sandbox.endsAtOnce = true;
+    manager.start(NS, "web", "");
+    assertEquals(3, manager.await(NS, "web", "").exitStatus());
+    assertEquals(List.of("Created", "Started", "Exited"), eventNames());
+  }
+
+  @Test
+  void anExecThatCannotStartSaysWhyAndCanBeDeleted() {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    sandbox.startFailure = RundException.invalid("exec: \"ls\": not found");
+    assertFails(
+        ErrorCode.INVALID_ARGUMENT, "\"ls\": not found", () -> manager.start(NS, "web", "ls"));
+    manager.delete(NS, "web", "ls");
+    assertFails(ErrorCode.NOT_FOUND, "no exec ls", () -> manager.state(NS, "web", "ls"));
+    assertEquals(List.of("Created", "Started", "ExecAdded"), eventNames());
+  }
+
+  @Test
+  void whatIsNotThereIsNotFoundAndWhatRunsIsNotDeleted() throws Exception {
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.start(NS, "web", ""));
+    create();
+    assertFails(ErrorCode.ALREADY_EXISTS, "web exists already", this::create);
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.state("other", "web", ""));
+    manager.start(NS, "web", "");
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION, "it is running", () -> manager.delete(NS, "web", ""));
+    assertFails(ErrorCode.FAILED_PRECONDITION, "it is running", () -> manager.start(NS, "web", ""));
+    manager.kill(NS, "web", "", 9, false);
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    assertFails(
+        ErrorCode.NOT_FOUND, "already finished", () -> manager.kill(NS, "web", "", 9, false));
+  }
+
+  @Test
+  void aKilledAnchorEndsItsSandbox() throws Exception {
+    int pid = create();
+    manager.start(NS, "web", "");
+    assertEquals(0, new ProcessBuilder("kill", "-9", "" + pid).start().waitFor());
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    eventually(() -> sandbox.closed);
+    manager.delete(NS, "web", "");
+    assertEquals(List.of("Created", "Started", "Exited", "Deleted"), eventNames());
+  }
+
+  @Test
+  void aVmThatFailsEndsEveryProcess() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+    sandbox.vmFails("KVM_EXIT_INTERNAL_ERROR");
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    assertEquals(
+        List.of("Created", "Started", "ExecAdded", "ExecStarted", "Exited", "Exited"),
+        eventNames());
+  }
+
+  @Test
+  void aContainerThatCannotBeCreatedLeavesNothing() throws Exception {
+    sandbox.createFailure = RundException.invalid("mounting /dev/vda as ext4: Invalid argument");
+    assertFails(ErrorCode.INVALID_ARGUMENT, "mounting /dev/vda as ext4", this::create);
+    assertTrue(sandbox.closed);
+    assertTrue(manager.list().isEmpty());
+    assertTrue(events.isEmpty());
+    assertTrue(ProcessHandle.current().children().findAny().isEmpty());
+  }
+
+  @Test
+  void aMemoryLimitThatIsTooSmallIsRefusedWithTheLeastThatIsNot() throws Exception {
+    spec("\"resources\": {\"memory\": {\"limit\": 1048576}},");
+    assertFails(ErrorCode.INVALID_ARGUMENT, "below 8388608", this::create);
+  }
+
+  @Test
+  void directoriesAsARootFileSystemAreRefusedWithWhatToUse() {
+    CreateRequest request =
+        new CreateRequest(
+            NS,
+            "web",
+            bundle,
+            List.of(new RootfsMount("overlay", "overlay", "", List.of())),
+            NO_STDIO);
+    assertFails(
+        ErrorCode.INVALID_ARGUMENT, "--snapshotter devmapper", () -> manager.create(request));
+  }
+}
