@@ -10,7 +10,6 @@
 // engine let go of the sandbox or died. stdout is a pipe: one NUL byte says ready, any other text
 // is the reason of a failure. SIGTERM and SIGKILL end it at once; the engine sees that by its pidfd
 // and stops the sandbox.
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -1,0 +1,110 @@
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "spawn.h"
+#include "ttrpc.h"
+
+enum { HELLO_SECONDS = 30, HANG_UPS = 5 };
+
+// FNV-1a, 64 bits: a short and stable name is all that is needed of it.
+static uint64_t hash(uint64_t state, const char *text) {
+    do {
+        state = (state ^ (uint8_t)*text) * 0x100000001b3U;
+    } while (*text++ != '\0');
+    return state;
+}
+
+void locate_engine(const struct config *config, const struct invocation *invocation,
+                   struct engine *engine) {
+    uint64_t key = hash(0xcbf29ce484222325U, invocation->containerd_address);
+    const char *isolation = config->isolation;
+    if (strcmp(isolation, "namespace") == 0) {
+        key = hash(key, invocation->namespace);
+    } else if (strcmp(isolation, "sandbox") == 0) {
+        key = hash(hash(key, invocation->namespace), invocation->id);
+    } else {
+        isolation = "node"; // what else may be written there, the engine will complain about
+    }
+    snprintf(engine->directory, sizeof engine->directory, "%s/%s-%016" PRIx64, config->state_dir,
+             isolation, key);
+    snprintf(engine->socket, sizeof engine->socket, "%s/engine.sock", engine->directory);
+    snprintf(engine->lock, sizeof engine->lock, "%s/engine.lock", engine->directory);
+    snprintf(engine->log, sizeof engine->log, "%s/engine.log", engine->directory);
+}
+
+static void make_directory(const char *path) {
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+        fail_errno("cannot make the state directory %s", path);
+    }
+}
+
+static void make_directories(const char *path) {
+    char copy[PATH_MAX + 64];
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        make_directory(copy);
+        *slash = '/';
+    }
+    make_directory(copy);
+}
+
+static void lock_engine(const char *path) {
+    // Held until this process ends; the engine, started meanwhile, does not inherit it.
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        fail_errno("cannot open %s", path);
+    }
+    struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    while (fcntl(fd, F_OFD_SETLKW, &whole_file) < 0) {
+        if (errno != EINTR) {
+            fail_errno("cannot lock %s", path);
+        }
+    }
+}
+
+static bool engine_answers(const char *socket_path) {
+    struct message hello = {0};
+    static struct reply reply;
+    for (int hang_ups = 0; hang_ups < HANG_UPS; hang_ups++) {
+        call(socket_path, "rund.v1.Engine", "Hello", &hello, HELLO_SECONDS, &reply);
+        switch (reply.outcome) {
+        case ANSWERED:
+            return true;
+        case NOT_SERVED:
+            return false;
+        case REFUSED:
+            fail("the engine at %s refuses to work: %s", socket_path, reply.text);
+        case NOT_AN_ENGINE:
+            fail("%s", reply.text);
+        case HUNG_UP:
+            // It died under the call; its socket will refuse as soon as the kernel has cleaned up.
+            nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
+        }
+    }
+    fail("%s is served by something that hangs up: if it is not a rund engine, end it and remove "
+         "the socket",
+         socket_path);
+}
+
+void ensure_engine(const char *install_root, const struct config *config,
+                   const struct invocation *invocation, const struct engine *engine) {
+    make_directories(engine->directory);
+    lock_engine(engine->lock);
+    if (engine_answers(engine->socket)) {
+        return;
+    }
+    if (unlink(engine->socket) < 0 && errno != ENOENT) {
+        fail_errno("cannot remove the stale socket %s", engine->socket);
+    }
+    start_engine(install_root, config, invocation, engine);
+}
