@@ -2,7 +2,6 @@
 #include "agent.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -26,7 +25,6 @@ int64_t clock_boottime(void) {
 }
 
 _Noreturn void agent_run(void) {
-    mallopt(M_ARENA_MAX, 1); // an arena for each thread would cost more than the lock
     mkdir("/run/rund", 0711);
     mkdir("/run/rund/.tmp", 0700);
     loop_open();
