@@ -10,6 +10,7 @@ running() { [ -s "$FILES/containerd.pid" ] && [ -d "/proc/$(<"$FILES/containerd.
 # A thin pool on two sparse files. The sizes are limits: memory is taken as data is written.
 pool_up() {
   local data metadata
+  dmsetup version >/dev/null 2>&1 || die "this kernel has no device-mapper (modprobe dm-mod): use RUND_LAB=vm"
   if dmsetup info "$pool" >/dev/null 2>&1; then
     [ -s "$FILES/loops" ] || die "a device-mapper device named $pool exists and is not the lab's"
     return
@@ -26,8 +27,8 @@ pool_up() {
 pool_down() {
   local device loops
   [ -s "$FILES/loops" ] || return 0
-  for device in $(dmsetup ls | awk -v p="$pool-" 'index($1, p) == 1 { print $1 }') "$pool"; do
-    dmsetup remove --retry "$device"
+  for device in $(dmsetup ls 2>/dev/null | awk -v p="$pool-" 'index($1, p) == 1 { print $1 }') "$pool"; do
+    dmsetup remove --retry "$device" || true
   done
   read -ra loops <"$FILES/loops"
   losetup -d "${loops[@]}"
@@ -62,6 +63,8 @@ END
     sleep 0.2
   done
   tail -n 20 "$LOG" >&2
+  kill "$(<"$FILES/containerd.pid")" || true
+  rm "$FILES/containerd.pid"
   die "containerd, or its devmapper snapshotter, did not start (log: $LOG)"
 }
 
@@ -84,8 +87,12 @@ case $1 in
     mkdir -p "$FILES"
     if ! running; then
       modules=(loop dm-thin-pool tun vhost-vsock vhost-net)
-      if [ "$2" = vm ]; then modules+=(kvm-amd nbd); fi
-      for module in "${modules[@]}"; do modprobe -q "$module" || [ "$2" = host ] || die "no module $module"; done
+      if [ "$2" = vm ]; then
+        modprobe -qa "${modules[@]}" kvm-amd || die "the lab's kernel lacks one of ${modules[*]} kvm-amd"
+      elif command -v modprobe >/dev/null; then
+        # A machine's own kernel may have them built in; what is really missing is told where it is needed.
+        modprobe -qa "${modules[@]}" || true
+      fi
     fi
     pool_up
     rund_up "$2"
