@@ -4,10 +4,12 @@ package io.rund.core.linux;
 public final class Linux {
   private Linux() {}
 
+  public static final int ENOENT = 2;
   public static final int EINTR = 4;
   public static final int EIO = 5;
   public static final int EAGAIN = 11;
   public static final int EPIPE = 32;
+  public static final int EOPNOTSUPP = 95;
 
   public static final int O_RDONLY = 0;
   public static final int O_WRONLY = 1;
@@ -45,5 +47,6 @@ public final class Linux {
 
   public static final long SYS_GETTID = 186;
   public static final long SYS_TGKILL = 234;
+  public static final long SYS_GETRANDOM = 318;
   public static final long SYS_PIDFD_OPEN = 434;
 }
