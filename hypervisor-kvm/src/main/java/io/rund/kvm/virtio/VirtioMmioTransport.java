@@ -260,7 +260,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       return;
     }
     if (offset == REG_INTERRUPT_ACK) {
-      int unused = (int) INTERRUPT_STATUS.getAndBitwiseAnd(this, ~(int) value);
+      int _ = (int) INTERRUPT_STATUS.getAndBitwiseAnd(this, ~(int) value);
       return;
     }
     writeRegister(offset, (int) value);
@@ -326,8 +326,8 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   private void writeFeatures(int value) {
     if (driverFeaturesSelect >>> 1 == 0 && (status & FEATURES_OK) == 0) {
       int shift = 32 * driverFeaturesSelect;
-      driverFeatures =
-          driverFeatures & ~(0xffff_ffffL << shift) | Integer.toUnsignedLong(value) << shift;
+      driverFeatures &= ~(0xffff_ffffL << shift);
+      driverFeatures |= Integer.toUnsignedLong(value) << shift;
     }
   }
 
@@ -367,11 +367,11 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   }
 
   private static long low(long old, int value) {
-    return old & 0xffff_ffff_0000_0000L | Integer.toUnsignedLong(value);
+    return (old & 0xffff_ffff_0000_0000L) | Integer.toUnsignedLong(value);
   }
 
   private static long high(long old, int value) {
-    return old & 0xffff_ffffL | (long) value << 32;
+    return (old & 0xffff_ffffL) | ((long) value << 32);
   }
 
   /** The driver's walk through its initialisation (3.1.1): bits are only ever added. */
@@ -393,7 +393,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
         handOver();
       }
     }
-    int unused = (int) STATUS.getAndBitwiseOr(this, added);
+    int _ = (int) STATUS.getAndBitwiseOr(this, added);
   }
 
   private void clearRegisters() {
@@ -479,7 +479,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
 
     @Override
     public void ready(int events) {
-      long unused = Libc.Try.read(fd.number(), drain.address(), Long.BYTES);
+      long _ = Libc.Try.read(fd.number(), drain.address(), Long.BYTES);
       try {
         if (kicked.kicked(queue)) {
           signal(fd);
@@ -507,11 +507,11 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   }
 
   private void signal(Fd fd) {
-    long unused = Libc.Try.write(fd.number(), one.address(), Long.BYTES);
+    long _ = Libc.Try.write(fd.number(), one.address(), Long.BYTES);
   }
 
   private void interrupt() {
-    int unused = (int) INTERRUPT_STATUS.getAndBitwiseOr(this, INTERRUPT_USED);
+    int _ = (int) INTERRUPT_STATUS.getAndBitwiseOr(this, INTERRUPT_USED);
     irq.raise();
   }
 
@@ -538,8 +538,8 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       faultLogged = true;
       log.warn("{}: guest broke a rule of virtio, device stopped until reset: {}", name, reason);
     }
-    int unused = (int) STATUS.getAndBitwiseOr(this, NEEDS_RESET);
-    unused = (int) INTERRUPT_STATUS.getAndBitwiseOr(this, INTERRUPT_CONFIG);
+    int _ = (int) STATUS.getAndBitwiseOr(this, NEEDS_RESET);
+    int _ = (int) INTERRUPT_STATUS.getAndBitwiseOr(this, INTERRUPT_CONFIG);
     irq.raise();
   }
 }

@@ -85,7 +85,7 @@ public final class Virtqueue {
   /** A queue that the driver did not enable. */
   static Virtqueue absent(GuestMemory memory) {
     Virtqueue queue =
-        new Virtqueue(memory, new Layout(1, 0, 0, 0), 0, false, false, () -> {}, unused -> {});
+        new Virtqueue(memory, new Layout(1, 0, 0, 0), 0, false, false, () -> {}, _ -> {});
     queue.stopped = true;
     return queue;
   }

@@ -116,32 +116,32 @@ final class VsockConnection implements VsockStream {
   }
 
   private void receivedShutdown(int flags) {
-    if ((flags & VsockHeader.SHUTDOWN_RECEIVE) != 0 && !guestRefuses) {
-      guestRefuses = true;
-      tellWritable();
+    boolean refuses = guestRefuses || (flags & VsockHeader.SHUTDOWN_RECEIVE) != 0;
+    boolean ended = inputEnded || (flags & VsockHeader.SHUTDOWN_SEND) != 0;
+    if (refuses && ended) {
+      // The guest waits for this before it forgets the ports.
+      device.resetIfKnown(this);
     }
-    if ((flags & VsockHeader.SHUTDOWN_SEND) != 0 && !inputEnded) {
-      inputEnded = true;
-      tellReadable();
-    }
-    endIfDrained();
+    noteEnds(refuses, ended);
   }
 
   private void receivedReset() {
     device.forget(this);
-    guestRefuses = true;
-    if (!inputEnded) {
-      inputEnded = true;
-      tellReadable();
-    }
-    endIfDrained();
+    noteEnds(true, true);
   }
 
-  /** Ends a connection in which the guest takes part no more, once its bytes are read. */
-  private void endIfDrained() {
-    if (inputEnded && guestRefuses && (userClosed || buffered() == 0)) {
-      device.resetIfKnown(this);
-      end();
+  /**
+   * The guest takes no more, sends no more. When it does neither, the stream is over as soon as its
+   * user has read to the end: not before, since bytes may wait with the user too.
+   */
+  private void noteEnds(boolean refuses, boolean ended) {
+    if (refuses && !guestRefuses) {
+      guestRefuses = true;
+      tellWritable();
+    }
+    if (ended && !inputEnded) {
+      inputEnded = true;
+      tellReadable();
     }
   }
 
@@ -206,23 +206,19 @@ final class VsockConnection implements VsockStream {
     return device.loop();
   }
 
-  private int buffered() {
-    return buffer == null ? 0 : buffer.size();
-  }
-
   @Override
   public int read(ByteBuffer dst) {
-    if (buffered() == 0) {
+    if (buffer == null) {
+      if (inputEnded && guestRefuses && !over) {
+        // Not from inside the user's own call.
+        device.loop().execute(this::end);
+      }
       return inputEnded || userClosed || over ? -1 : 0;
     }
     int n = buffer.get(dst);
     forwarded += n;
     if (buffer.size() == 0) {
       dropBuffer();
-      if (inputEnded && guestRefuses) {
-        // Not from inside the user's own call.
-        device.loop().execute(this::endIfDrained);
-      }
     }
     if (known && !inputEnded && forwarded - forwardedTold >= ReceiveBuffer.CAPACITY / 2) {
       device.send(this, SEND_CREDIT);
@@ -273,9 +269,7 @@ final class VsockConnection implements VsockStream {
     userClosed = true;
     outputEnded = true;
     dropBuffer();
-    if (inputEnded && guestRefuses) {
-      device.resetIfKnown(this);
-    } else if (known) {
+    if (known) {
       device.send(this, SEND_SHUTDOWN);
     }
     device.flush();

@@ -295,7 +295,7 @@ public final class VsockDevice implements VirtioDevice {
 
   /** Sends the control packets that can go and shows the guest all that was put in its buffers. */
   void flush() {
-    boolean unused = sendControl();
+    boolean _ = sendControl();
     rx.flush();
   }
 
