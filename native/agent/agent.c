@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "crun.h"
 #include "log.h"
 #include "loop.h"
 #include "platform.h"
@@ -36,5 +37,6 @@ _Noreturn void agent_run(void) {
     }
     clock_ready = clock_boottime();
     ttrpc_serve(control);
+    crun_load(); // the engine is at work on its first request meanwhile
     loop_run();
 }

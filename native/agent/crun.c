@@ -1,15 +1,56 @@
 #define _GNU_SOURCE
 #include "crun.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "log.h"
 #include "platform.h"
 #include "reaper.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010u // Linux 6.3
+#endif
+
+// Where the sealed copy of crun is.
+static char program[32];
+
+static int sealed_copy(int file) {
+    int copy = memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+    if (copy < 0 && errno == EINVAL) { // before Linux 6.3 they are executable without saying so
+        copy = memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    }
+    struct stat status;
+    if (copy < 0 || fstat(file, &status) != 0 || fchmod(copy, 0500) != 0 ||
+        sendfile(copy, file, NULL, (size_t)status.st_size) != status.st_size ||
+        fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
+        return -1;
+    }
+    return copy;
+}
+
+// So that no container can write to the executor through /proc/PID/exe, crun runs itself again from
+// a read-only copy at each start, unless it finds that it is a sealed memfd already (crun,
+// src/libcrun/cloned_binary.c).
+void crun_load(void) {
+    int file = platform_open_crun();
+    int copy = file < 0 ? -1 : sealed_copy(file);
+    if (copy < 0) {
+        log_error("loading crun: %s", strerror(errno));
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    snprintf(program, sizeof program, "/proc/self/fd/%d", copy);
+}
 
 struct temporary temporary_path(void) {
     static atomic_uint counter;
@@ -62,7 +103,7 @@ static bool fail_with_log(const char *path, const char *command, uint32_t status
 static bool run(const char *const arguments[], const char *log, const int streams[3],
                 struct failure *failure) {
     const char *all[CRUN_ARGUMENTS_MAX + 8] = {
-        platform_crun, "--root", "/run/crun", "--cgroup-manager", "cgroupfs", "--log", log,
+        program, "--root", "/run/crun", "--cgroup-manager", "cgroupfs", "--log", log,
     };
     for (size_t i = 0, count = 7; arguments[i] != NULL; i++) {
         all[count++] = arguments[i];

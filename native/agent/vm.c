@@ -2,6 +2,7 @@
 #include "platform.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <signal.h>
 #include <sys/reboot.h>
@@ -11,7 +12,11 @@
 
 #include "log.h"
 
-const char *const platform_crun = "/bin/crun";
+int platform_open_crun(void) {
+    int fd = open("/bin/crun", O_RDONLY | O_CLOEXEC);
+    unlink("/bin/crun");
+    return fd;
+}
 
 int platform_dial(uint32_t port) {
     int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);

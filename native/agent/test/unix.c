@@ -1,6 +1,7 @@
 // The agent on the build machine: the host is a directory of unix sockets named by their ports, and
 // the machine is this process's PID namespace.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -13,7 +14,9 @@
 #include "clock.h"
 #include "platform.h"
 
-const char *const platform_crun = "/bin/crun";
+int platform_open_crun(void) {
+    return open("/bin/crun", O_RDONLY | O_CLOEXEC);
+}
 
 static const char *host;
 
