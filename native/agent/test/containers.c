@@ -58,8 +58,7 @@ char *process_json(const char *mode, const char *argument, bool terminal, int us
     return json;
 }
 
-char *spec_json(const char *mode, const char *argument, bool terminal, int user) {
-    char *process = process_json(mode, argument, terminal, user);
+static char *make_spec(const char *process, const char *resources) {
     char *json;
     if (asprintf(&json,
                  "{\"ociVersion\":\"1.0.2\",\"process\":%s,"
@@ -68,11 +67,29 @@ char *spec_json(const char *mode, const char *argument, bool terminal, int user)
                  "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
                  "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
                  "\"options\":[\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}],"
-                 "\"linux\":{\"cgroupsPath\":\"/rund-test\",\"namespaces\":[{\"type\":\"pid\"},"
+                 "\"linux\":{\"cgroupsPath\":\"/rund-test\",%s\"namespaces\":[{\"type\":\"pid\"},"
                  "{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}]}}",
-                 process, rootfs) < 0) {
+                 process, rootfs, resources) < 0) {
         exit(1);
     }
+    return json;
+}
+
+char *spec_json(const char *mode, const char *argument, bool terminal, int user) {
+    char *process = process_json(mode, argument, terminal, user);
+    char *json = make_spec(process, "");
+    free(process);
+    return json;
+}
+
+char *limited_spec_json(const char *mode, const char *argument, const char *resources) {
+    char *process = process_json(mode, argument, false, 0);
+    char *member;
+    if (asprintf(&member, "\"resources\":%s,", resources) < 0) {
+        exit(1);
+    }
+    char *json = make_spec(process, member);
+    free(member);
     free(process);
     return json;
 }
@@ -85,7 +102,8 @@ static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
     stdio->stderr_port = ports.err;
 }
 
-struct answer create_answer(const char *id, const char *spec, struct ports ports) {
+static struct answer create_with(const char *id, const char *spec,
+                                 Rund__Agent__V1__BlockRootfs *disk, struct ports ports) {
     Rund__Agent__V1__CreateContainerRequest request =
         RUND__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
     Rund__Agent__V1__Stdio stdio;
@@ -93,8 +111,24 @@ struct answer create_answer(const char *id, const char *spec, struct ports ports
     request.container_id = (char *)id;
     request.spec_json.data = (uint8_t *)spec;
     request.spec_json.len = strlen(spec);
+    request.rootfs = disk;
     request.stdio = &stdio;
     return call("CreateContainer", &request.base, NULL);
+}
+
+struct answer create_answer(const char *id, const char *spec, struct ports ports) {
+    return create_with(id, spec, NULL, ports);
+}
+
+struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
+                             struct ports ports) {
+    Rund__Agent__V1__BlockRootfs disk = RUND__AGENT__V1__BLOCK_ROOTFS__INIT;
+    char *options[] = {"noatime"};
+    disk.slot = slot;
+    disk.fstype = (char *)fstype;
+    disk.options = options;
+    disk.n_options = 1;
+    return create_with(id, spec, &disk, ports);
 }
 
 int create(const char *id, const char *spec, struct ports ports) {

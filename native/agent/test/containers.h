@@ -17,9 +17,13 @@ struct ports {
 
 // mode and argument are those of test/program.c; user is the uid.
 char *spec_json(const char *mode, const char *argument, bool terminal, int user);
+// With linux.resources, a JSON object.
+char *limited_spec_json(const char *mode, const char *argument, const char *resources);
 char *process_json(const char *mode, const char *argument, bool terminal, int user);
 
 int create(const char *id, const char *spec, struct ports ports);
+struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
+                             struct ports ports);
 int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports);
 struct answer create_answer(const char *id, const char *spec, struct ports ports);
 

@@ -1,28 +1,46 @@
 // Tests of the guest agent. usage: agent-test AGENT PROGRAM SAMPLES
+//
+// On the build machine it runs as root. As PID 1 of a virtual machine (test/in-guest.sh) it also
+// tests what takes a guest kernel: cgroup v2 with its controllers, and disks in slots.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <sys/reboot.h>
 #include <unistd.h>
 
+#include "boot.h"
 #include "containers.h"
 #include "tests.h"
 
-int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s AGENT PROGRAM SAMPLES\n", argv[0]);
-        return 2;
-    }
+static int run(const char *agent, const char *program, const char *samples, bool in_guest) {
     signal(SIGPIPE, SIG_IGN);
-    test_units(argv[3]);
-    rootfs_make(argv[2]);
-    agent_start(argv[1]);
+    test_units(samples);
+    rootfs_make(program);
+    agent_start(agent);
     test_protocol();
     int open_files = agent_open_files();
     test_life_cycle();
     test_streams();
+    if (in_guest) {
+        test_guest();
+    }
     section("after all that");
     CHECK(agent_open_files() == open_files);
     CHECK(agent_end() == 0);
     rootfs_remove();
     return harness_result();
+}
+
+int main(int argc, char **argv) {
+    if (getpid() == 1) {
+        boot();
+        run("/agent", "/program", "/samples", true);
+        fflush(stdout);
+        reboot(RB_AUTOBOOT);
+    }
+    if (argc != 4) {
+        fprintf(stderr, "usage: %s AGENT PROGRAM SAMPLES\n", argv[0]);
+        return 2;
+    }
+    return run(argv[1], argv[2], argv[3], false);
 }
