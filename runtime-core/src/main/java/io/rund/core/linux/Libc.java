@@ -60,6 +60,10 @@ public final class Libc {
 
   public static native int kill(int pid, int signal) throws LastErrorException;
 
+  /** Takes and gives glibc's struct sigaction; either address may be 0. */
+  public static native int sigaction(int signal, long action, long oldAction)
+      throws LastErrorException;
+
   /**
    * Calls whose failure is part of normal work: -1, and the error in {@link Native#getLastError()}.
    */
