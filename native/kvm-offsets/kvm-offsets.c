@@ -121,8 +121,6 @@ int main(void) {
   PRINT("Irqfd.SIZE", sizeof(struct kvm_irqfd));
   PRINT("Irqfd.FD", offsetof(struct kvm_irqfd, fd));
   PRINT("Irqfd.GSI", offsetof(struct kvm_irqfd, gsi));
-  PRINT("Irqfd.FLAGS", offsetof(struct kvm_irqfd, flags));
-  PRINT("Irqfd.FLAG_DEASSIGN", KVM_IRQFD_FLAG_DEASSIGN);
   PRINT("Ioeventfd.SIZE", sizeof(struct kvm_ioeventfd));
   PRINT("Ioeventfd.DATAMATCH", offsetof(struct kvm_ioeventfd, datamatch));
   PRINT("Ioeventfd.ADDRESS", offsetof(struct kvm_ioeventfd, addr));

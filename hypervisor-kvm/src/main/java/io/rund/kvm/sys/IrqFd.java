@@ -7,23 +7,34 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** An {@link IrqLine} that is an eventfd which the kernel turns into the interrupt (KVM_IRQFD). */
+/**
+ * An {@link IrqLine} that is an eventfd which the kernel turns into the interrupt (KVM_IRQFD). A
+ * pin costs nothing before {@link #connect}.
+ */
 public final class IrqFd implements IrqLine, AutoCloseable {
   /** What every raise writes: the eventfd's counter goes up by one. */
   private static final MemorySegment ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1L);
 
   private final KvmVm vm;
   private final int gsi;
-  private final Fd eventFd = Fd.eventFd();
+  private volatile Fd eventFd;
 
   public IrqFd(KvmVm vm, int gsi) {
     this.vm = vm;
     this.gsi = gsi;
-    try {
-      vm.assignIrq(eventFd, gsi);
-    } catch (RuntimeException e) {
-      eventFd.close();
-      throw e;
+  }
+
+  /** Makes the pin usable; must come before the first {@link #raise}. Idempotent. */
+  public synchronized void connect() {
+    if (eventFd == null) {
+      Fd fd = Fd.eventFd();
+      try {
+        vm.assignIrq(fd, gsi);
+      } catch (RuntimeException e) {
+        fd.close();
+        throw e;
+      }
+      eventFd = fd;
     }
   }
 
@@ -37,11 +48,10 @@ public final class IrqFd implements IrqLine, AutoCloseable {
     return gsi;
   }
 
-  /** Disconnects the pin. Nobody may raise it any more. Idempotent. */
+  /** Nobody may raise it any more. KVM lets go of the pin when the eventfd is gone. Idempotent. */
   @Override
-  public void close() {
-    if (eventFd.isOpen()) {
-      vm.removeIrq(eventFd, gsi);
+  public synchronized void close() {
+    if (eventFd != null) {
       eventFd.close();
     }
   }

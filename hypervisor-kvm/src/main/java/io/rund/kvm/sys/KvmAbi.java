@@ -181,8 +181,6 @@ public final class KvmAbi {
     public static final int SIZE = 32;
     public static final int FD = 0;
     public static final int GSI = 4;
-    public static final int FLAGS = 8;
-    public static final int FLAG_DEASSIGN = 1;
   }
 
   /** struct kvm_ioeventfd. */

@@ -86,22 +86,15 @@ public final class KvmVm implements KickRegistry, AutoCloseable {
     }
   }
 
-  /** Sends an edge on {@code gsi} whenever {@code eventFd} is signalled (api.rst, 4.75). */
-  public void assignIrq(Fd eventFd, int gsi) {
-    irqfd(eventFd, gsi, 0);
-  }
-
-  /** Undoes {@link #assignIrq}; must come before the eventfd is closed. */
-  public void removeIrq(Fd eventFd, int gsi) {
-    irqfd(eventFd, gsi, KvmAbi.Irqfd.FLAG_DEASSIGN);
-  }
-
-  private void irqfd(Fd eventFd, int gsi, int flags) {
+  /**
+   * Sends an edge on {@code gsi} whenever {@code eventFd} is signalled (api.rst, 4.75), until the
+   * eventfd is closed.
+   */
+  void assignIrq(Fd eventFd, int gsi) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment argument = arena.allocate(KvmAbi.Irqfd.SIZE, 8);
       argument.set(INT, KvmAbi.Irqfd.FD, eventFd.number());
       argument.set(INT, KvmAbi.Irqfd.GSI, gsi);
-      argument.set(INT, KvmAbi.Irqfd.FLAGS, flags);
       Libc.ioctl(fd.number(), KvmAbi.Ioctl.IRQFD, argument.address());
     } catch (LastErrorException e) {
       throw KvmErrors.of("connect interrupt " + gsi + " (KVM_IRQFD)", e);

@@ -101,6 +101,7 @@ class EventFdsTest {
         IrqFd irq = new IrqFd(machine.vm, 5)) {
       machine.memory.putShort(0x25 * 4, (short) 0x1100);
       machine.memory.putInt(0x1100, 0x64e6feb0); // mov al, 0xfe; out 0x64, al
+      irq.connect();
       machine.group.start();
       Thread.sleep(100);
       irq.raise();

@@ -1,0 +1,84 @@
+package io.rund.kvm;
+
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.Hypervisor;
+import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.hypervisor.VmConfig;
+import io.rund.core.linux.EventLoop;
+import io.rund.kvm.boot.Boot;
+import io.rund.kvm.sys.KvmAbi;
+import io.rund.kvm.sys.KvmSystem;
+import io.rund.kvm.virtio.block.IoPool;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Makes VMs on this host's KVM. All of them share a few event loops and disk threads. Methods may
+ * be called from any thread.
+ */
+public final class KvmHypervisor implements Hypervisor, AutoCloseable {
+  /** Loops: device work is short, so a few serve many VMs. */
+  private static final int LOOPS = 2;
+
+  private static final int DISK_THREADS = 32;
+
+  /** What is learnt of this host once, and needed for each VM. */
+  private record Host(KvmSystem kvm, Boot boot, int maxVcpus) {
+    static Host open() {
+      KvmSystem kvm = KvmSystem.open();
+      try {
+        boolean tscDeadline = kvm.extension(KvmAbi.Cap.TSC_DEADLINE_TIMER) != 0;
+        Boot boot = new Boot(kvm.supportedCpuid(), tscDeadline);
+        return new Host(kvm, boot, kvm.extension(KvmAbi.Cap.MAX_VCPUS));
+      } catch (RuntimeException e) {
+        kvm.close();
+        throw e;
+      }
+    }
+  }
+
+  private final List<EventLoop> loops = new ArrayList<>();
+  private final IoPool ioPool = new IoPool(DISK_THREADS);
+  private final AtomicInteger next = new AtomicInteger();
+  private Host host;
+
+  /** Needs no KVM yet: {@link #create} opens it, and again if it could not be used before. */
+  public KvmHypervisor() {
+    for (int i = 0; i < LOOPS; i++) {
+      loops.add(new EventLoop("devices-" + i));
+    }
+  }
+
+  private synchronized Host host() {
+    if (host == null) {
+      host = Host.open();
+    }
+    return host;
+  }
+
+  @Override
+  public VirtualMachine create(VmConfig config) {
+    Host current = host();
+    if (config.vcpus() < 1 || config.vcpus() > current.maxVcpus()) {
+      throw RundException.invalid(
+          "sandbox %s wants %d vCPUs; KVM offers 1 to %d here"
+              .formatted(config.id(), config.vcpus(), current.maxVcpus()));
+    }
+    EventLoop loop = loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
+    int slots = KvmVirtualMachine.FIXED_SLOTS + config.slots();
+    Machine machine = Machine.build(config, slots, current.kvm(), current.boot(), loop);
+    return new KvmVirtualMachine(config.id(), machine, loop, ioPool);
+  }
+
+  /** Releases what the VMs shared; they must be closed before. Idempotent. */
+  @Override
+  public synchronized void close() {
+    loops.forEach(EventLoop::close);
+    ioPool.close();
+    if (host != null) {
+      host.kvm().close();
+      host = null;
+    }
+  }
+}

@@ -1,0 +1,150 @@
+package io.rund.kvm;
+
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.hypervisor.VmExit;
+import io.rund.core.hypervisor.VsockStream;
+import io.rund.core.linux.EventLoop;
+import io.rund.kvm.virtio.RngDevice;
+import io.rund.kvm.virtio.block.BlockBackend;
+import io.rund.kvm.virtio.block.BlockDevice;
+import io.rund.kvm.virtio.block.FileBackend;
+import io.rund.kvm.virtio.block.IoPool;
+import io.rund.kvm.virtio.vsock.VsockDevice;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+
+/** One VM as the sandbox manager sees it. Slot numbers are those of Linux's virtio-mmio.N. */
+final class KvmVirtualMachine implements VirtualMachine {
+  private static final int VSOCK_SLOT = 0;
+  private static final int RNG_SLOT = 1;
+
+  /** Slots that always have the same device; the others may be plugged. */
+  static final int FIXED_SLOTS = 2;
+
+  private final String id;
+  private final Machine machine;
+  private final EventLoop loop;
+  private final IoPool ioPool;
+  private final VsockDevice vsock;
+
+  /** Guards what is plugged where, against the VM's end too. */
+  private final Object lock = new Object();
+
+  private boolean closed;
+
+  /**
+   * @param machine owned from now on, also if this throws
+   */
+  KvmVirtualMachine(String id, Machine machine, EventLoop loop, IoPool ioPool) {
+    this.id = id;
+    this.machine = machine;
+    this.loop = loop;
+    this.ioPool = ioPool;
+    this.vsock = new VsockDevice(loop);
+    try {
+      machine.plug(VSOCK_SLOT, vsock);
+      machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
+    } catch (RuntimeException e) {
+      machine.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
+  public AutoCloseable listen(int port, int limit, Consumer<VsockStream> onAccept) {
+    return vsock.listen(port, limit, onAccept);
+  }
+
+  @Override
+  public int plug(DiskConfig disk) {
+    synchronized (lock) {
+      checkOpen();
+      int slot = freeSlot();
+      BlockBackend backend = FileBackend.open(disk);
+      BlockDevice device;
+      try {
+        device = new BlockDevice(machine.memory(), loop, ioPool, backend);
+      } catch (RuntimeException e) {
+        backend.close();
+        throw e;
+      }
+      try {
+        machine.plug(slot, device);
+      } catch (RuntimeException e) {
+        device.close();
+        throw e;
+      }
+      return slot;
+    }
+  }
+
+  private int freeSlot() {
+    for (int slot = FIXED_SLOTS; slot < machine.slots(); slot++) {
+      if (!machine.isOccupied(slot)) {
+        return slot;
+      }
+    }
+    throw new RundException(
+        ErrorCode.RESOURCE_EXHAUSTED,
+        "all %d slots for devices of sandbox %s are taken; raise the number of slots"
+            .formatted(machine.slots() - FIXED_SLOTS, id));
+  }
+
+  @Override
+  public void unplug(int slot) {
+    synchronized (lock) {
+      checkOpen();
+      if (slot < FIXED_SLOTS || slot >= machine.slots() || !machine.isOccupied(slot)) {
+        throw RundException.notFound("sandbox " + id + " has no device to unplug in slot " + slot);
+      }
+      machine.unplug(slot);
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw RundException.precondition("the VM of sandbox " + id + " has ended");
+    }
+  }
+
+  @Override
+  public void start() {
+    machine.vcpus().start();
+  }
+
+  @Override
+  public void pause() {
+    machine.vcpus().pause();
+  }
+
+  @Override
+  public void resume() {
+    machine.vcpus().resume();
+  }
+
+  @Override
+  public CompletableFuture<VmExit> exited() {
+    return machine.vcpus().exited();
+  }
+
+  @Override
+  public void close() {
+    if (loop.inLoop()) {
+      throw new IllegalStateException("a VM cannot be closed on its own event loop");
+    }
+    synchronized (lock) {
+      if (!closed) {
+        closed = true;
+        machine.close();
+      }
+    }
+  }
+}
