@@ -5,7 +5,7 @@ import java.util.List;
 
 /** The kernel's command line (Documentation/admin-guide/kernel-parameters.txt). */
 final class CommandLine {
-  /** What each argument is for stands beside it. */
+  /** What all guests are booted with. */
   private static final List<String> BASE =
       List.of(
           "rdinit=/init",
@@ -13,11 +13,8 @@ final class CommandLine {
           "panic=-1", // reset at once, the sandbox ends
           "no_timer_check", // there is no PIT to check
           "noreplace-smp",
-          "nomodule",
           "random.trust_cpu=on",
-          "tsc=reliable",
-          "acpi=off",
-          "pci=off");
+          "tsc=reliable");
 
   private static final String WITH_CONSOLE = "console=ttyS0 earlyprintk=ttyS0 loglevel=7";
   private static final String WITHOUT_CONSOLE = "quiet loglevel=1 8250.nr_uarts=0";

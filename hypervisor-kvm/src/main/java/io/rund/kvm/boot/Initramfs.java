@@ -25,7 +25,7 @@ record Initramfs(long address, long size) {
         throw RundException.invalid("guest image " + path + " is empty; build it anew");
       }
       long top = Math.min(memory.size(), GuestMemory.HOLE_START);
-      long address = top - size & -GuestMemory.PAGE_SIZE;
+      long address = (top - size) & -GuestMemory.PAGE_SIZE;
       if (address < kernelEnd) {
         throw RundException.invalid(
             "guest memory of %d MiB is too small for the kernel and guest image %s (%d MiB);"

@@ -31,24 +31,24 @@ public final class MmioBus {
     MmioDevice device = find(address);
     return device == null || !isPowerOfTwo(size)
         ? ALL_ONES
-        : device.read((int) address & WINDOW - 1, size);
+        : device.read((int) address & (WINDOW - 1), size);
   }
 
   /** Writes to the device at {@code address}; without one the write goes nowhere. */
   public void write(long address, int size, long value) {
     MmioDevice device = find(address);
     if (device != null && isPowerOfTwo(size)) {
-      device.write((int) address & WINDOW - 1, size, value);
+      device.write((int) address & (WINDOW - 1), size, value);
     }
   }
 
   private MmioDevice find(long address) {
-    long window = address - BASE >> WINDOW_SHIFT;
+    long window = (address - BASE) >> WINDOW_SHIFT;
     return window >= 0 && window < devices.length ? devices[(int) window] : null;
   }
 
   /** KVM cuts an access at the end of a page, which leaves odd sizes that no driver uses. */
   private static boolean isPowerOfTwo(int size) {
-    return (size & size - 1) == 0;
+    return (size & (size - 1)) == 0;
   }
 }
