@@ -40,12 +40,14 @@ final class ColdBoot {
     long closing;
     try (VirtualMachine vm = hypervisor.create(config)) {
       CompletableFuture<Long> connected = new CompletableFuture<>();
-      vm.exited()
-          .thenAccept(exit -> connected.completeExceptionally(new IllegalStateException("" + exit)));
       try (AutoCloseable _ = vm.listen(AGENT_PORT, 1, stream -> accept(stream, connected))) {
         long created = System.nanoTime();
         vm.start();
-        long ready = connected.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        Object first =
+            CompletableFuture.anyOf(connected, vm.exited()).get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        if (!(first instanceof Long ready)) {
+          throw new IllegalStateException("the VM ended before its agent was ready: " + first);
+        }
         System.out.printf(
             "{\"create_ms\":%.1f,\"agent_ms\":%.1f,\"total_ms\":%.1f}%n",
             (created - start) / 1e6, (ready - created) / 1e6, (ready - start) / 1e6);

@@ -20,10 +20,13 @@ class KvmAbiTest {
     Path program = folder.resolve("kvm-offsets");
     run("cc", "-std=c17", "-Wall", "-Wextra", "-Werror", "-o", program, SOURCE);
     Map<String, Long> expected = new TreeMap<>();
-    for (String line : run(program).split("\n")) {
-      String[] words = line.split(" ");
-      expected.put(words[0], Long.parseLong(words[1]));
-    }
+    run(program)
+        .lines()
+        .forEach(
+            line -> {
+              int space = line.indexOf(' ');
+              expected.put(line.substring(0, space), Long.parseLong(line.substring(space + 1)));
+            });
     assertEquals(expected, constants());
   }
 
