@@ -36,9 +36,19 @@ public final class DriverQueue {
     this.index = index;
     this.eventIndex = eventIndex;
     this.size = size;
-    descriptors = driver.allocate(16 * size);
-    available = driver.allocate(6 + 2 * size);
-    used = driver.allocate(6 + 8 * size);
+    descriptors = driver.queueArea(index, 0, 16 * size);
+    available = driver.queueArea(index, 1, 6 + 2 * size);
+    used = driver.queueArea(index, 2, 6 + 8 * size);
+  }
+
+  void clear() {
+    memory.slice(descriptors, 16L * size).fill((byte) 0);
+    memory.slice(available, 6 + 2L * size).fill((byte) 0);
+    memory.slice(used, 6 + 8L * size).fill((byte) 0);
+  }
+
+  public long descriptors() {
+    return descriptors;
   }
 
   public int size() {

@@ -13,6 +13,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -30,6 +31,7 @@ public final class GuestDriver implements AutoCloseable {
   private static final long TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(20);
 
   private final Map<Integer, Fd> kicks = new ConcurrentHashMap<>();
+  private final Map<String, Long> queueAreas = new HashMap<>();
   private final AtomicInteger interrupts = new AtomicInteger();
   private final Arena arena = Arena.ofShared();
   private final MemorySegment one = arena.allocateFrom(ValueLayout.JAVA_LONG, 1L);
@@ -77,6 +79,12 @@ public final class GuestDriver implements AutoCloseable {
 
   public void write(int register, int value) {
     transport.write(register, 4, Integer.toUnsignedLong(value));
+  }
+
+  /** Where a queue's area is: the same again after a reset. */
+  long queueArea(int index, int part, int bytes) {
+    return queueAreas.computeIfAbsent(
+        "queue " + index + " part " + part + " of " + bytes, _ -> allocate(bytes));
   }
 
   /** Guest memory that nothing else uses, all zero. */
@@ -133,6 +141,7 @@ public final class GuestDriver implements AutoCloseable {
     }
     boolean eventIndex = (accepted & VirtioMmioTransport.F_EVENT_IDX) != 0;
     DriverQueue queue = new DriverQueue(this, index, size == 0 ? max : size, eventIndex);
+    queue.clear();
     setUpQueue(queue.size, queue.descriptors, queue.available, queue.used);
     queues.add(queue);
     return true;

@@ -1,0 +1,486 @@
+package io.rund.kvm.virtio.vsock;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.kvm.virtio.DriverQueue;
+import java.io.ByteArrayOutputStream;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class VsockDeviceTest {
+  private static final int REQUEST = 1;
+  private static final int RESPONSE = 2;
+  private static final int RST = 3;
+  private static final int SHUTDOWN = 4;
+  private static final int RW = 5;
+  private static final int CREDIT_UPDATE = 6;
+  private static final int CREDIT_REQUEST = 7;
+
+  private static final int PORT = 1024;
+  private static final int GUEST_PORT = 5000;
+  private static final int CAPACITY = 128 * 1024;
+
+  private VsockGuest guest;
+  private TestStream host;
+
+  @BeforeEach
+  void setUp() {
+    guest = new VsockGuest();
+    host = new TestStream(guest.driver);
+    guest.device.listen(PORT, Integer.MAX_VALUE, host);
+  }
+
+  @AfterEach
+  void tearDown() {
+    guest.close();
+  }
+
+  private void connect() {
+    guest.post(200);
+    guest.send(GUEST_PORT, PORT, REQUEST);
+    assertEquals(CAPACITY, guest.expect(GUEST_PORT, PORT, RESPONSE).bufferSize());
+  }
+
+  private void sendData(String text) {
+    guest.send(GUEST_PORT, PORT, RW, 0, text.getBytes(US_ASCII));
+  }
+
+  private static byte[] random(int length) {
+    byte[] bytes = new byte[length];
+    new Random(length).nextBytes(bytes);
+    return bytes;
+  }
+
+  @Test
+  void guestCidIsInTheConfigurationSpace() {
+    assertEquals(3, guest.driver.transport.read(0x100, 8));
+    assertEquals(3, guest.driver.transport.read(0x100, 4));
+    assertEquals(0, guest.driver.transport.read(0x104, 4));
+  }
+
+  @Test
+  void bytesTravelBothWays() {
+    connect();
+    sendData("hello ");
+    sendData("host");
+    guest.driver.settle();
+    assertEquals("hello host", new String(host.take(), US_ASCII));
+    assertEquals(5, host.write("guest".getBytes(US_ASCII)));
+    assertEquals("guest", new String(guest.expect(GUEST_PORT, PORT, RW).data(), US_ASCII));
+    guest.expectNothing();
+  }
+
+  @Test
+  void portWithoutListenerIsReset() {
+    guest.post(10);
+    guest.send(GUEST_PORT, 77, REQUEST);
+    guest.expect(GUEST_PORT, 77, RST);
+  }
+
+  @Test
+  void portCanBeListenedToOnceAtATime() throws Exception {
+    RundException e =
+        assertThrows(RundException.class, () -> guest.device.listen(PORT, 1, host));
+    assertEquals(ErrorCode.ALREADY_EXISTS, e.code());
+    AutoCloseable listener = guest.device.listen(9, 1, host);
+    listener.close();
+    guest.device.listen(9, 1, host).close();
+    guest.post(10);
+    guest.send(GUEST_PORT, 9, REQUEST);
+    guest.expect(GUEST_PORT, 9, RST);
+  }
+
+  @Test
+  void listenerAcceptsNoMoreThanItsLimit() {
+    guest.device.listen(9, 2, host);
+    guest.post(10);
+    guest.send(1, 9, REQUEST);
+    guest.expect(1, 9, RESPONSE);
+    guest.send(2, 9, REQUEST);
+    guest.expect(2, 9, RESPONSE);
+    guest.send(3, 9, REQUEST);
+    guest.expect(3, 9, RST);
+    assertEquals(2, host.accepted.get());
+  }
+
+  @Test
+  void connectionsAreBounded() {
+    for (int i = 0; i < VsockDevice.MAX_CONNECTIONS; i++) {
+      guest.post(1);
+      guest.send(10_000 + i, PORT, REQUEST);
+      guest.expect(10_000 + i, PORT, RESPONSE);
+    }
+    guest.post(3);
+    guest.send(1, PORT, REQUEST);
+    guest.expect(1, PORT, RST);
+    // One that its user has closed makes room, even if the guest has never answered that.
+    host.close();
+    guest.expect(10_000 + VsockDevice.MAX_CONNECTIONS - 1, PORT, SHUTDOWN);
+    guest.send(1, PORT, REQUEST);
+    guest.post(2);
+    guest.expect(10_000 + VsockDevice.MAX_CONNECTIONS - 1, PORT, RST);
+    guest.expect(1, PORT, RESPONSE);
+  }
+
+  @Test
+  void guestMayNotSendMoreThanTheBufferHolds() {
+    connect();
+    host.reading = false;
+    byte[] half = random(CAPACITY / 2);
+    guest.send(GUEST_PORT, PORT, RW, 0, half);
+    guest.send(GUEST_PORT, PORT, RW, 0, half);
+    guest.expectNothing();
+    guest.send(GUEST_PORT, PORT, RW, 0, new byte[1]);
+    guest.expect(GUEST_PORT, PORT, RST);
+    guest.driver.settle();
+    assertEquals(1, host.closed.get());
+    assertFalse(guest.driver.isBroken());
+  }
+
+  @Test
+  void aReaderThatReadsKeepsTheGuestSending() {
+    connect();
+    byte[] third = random(CAPACITY / 3);
+    ByteArrayOutputStream received = new ByteArrayOutputStream();
+    int told = 0;
+    int updates = 0;
+    for (int i = 1; i <= 30; i++) {
+      while (i * third.length - told > CAPACITY) {
+        told = guest.expect(GUEST_PORT, PORT, CREDIT_UPDATE).forwarded();
+        updates++;
+      }
+      guest.send(GUEST_PORT, PORT, RW, 0, third);
+      received.writeBytes(host.take());
+    }
+    assertTrue(updates <= 30 * third.length / (CAPACITY / 2), updates + " updates");
+    byte[] all = received.toByteArray();
+    assertEquals(30 * third.length, all.length);
+    for (int i = 0; i < 30; i++) {
+      assertArrayEquals(third, Arrays.copyOfRange(all, i * third.length, (i + 1) * third.length));
+    }
+  }
+
+  @Test
+  void creditRequestIsAnswered() {
+    connect();
+    host.reading = false;
+    sendData("abc");
+    guest.send(GUEST_PORT, PORT, CREDIT_REQUEST);
+    VsockGuest.Packet update = guest.expect(GUEST_PORT, PORT, CREDIT_UPDATE);
+    assertEquals(CAPACITY, update.bufferSize());
+    assertEquals(0, update.forwarded());
+  }
+
+  @Test
+  void hostSendsNoMoreThanTheGuestHasRoomFor() {
+    guest.bufferSize = 10_000;
+    connect();
+    assertEquals(10_000, host.write(random(25_000)));
+    assertEquals(0, host.write(new byte[1]));
+    for (int left = 10_000; left > 0; ) {
+      left -= guest.expect(GUEST_PORT, PORT, RW).length();
+    }
+    guest.expectNothing();
+    assertEquals(0, host.writable.get());
+    guest.forwarded = 6000;
+    guest.send(GUEST_PORT, PORT, CREDIT_UPDATE);
+    guest.driver.settle();
+    assertEquals(1, host.writable.get());
+    assertEquals(6000, host.write(random(25_000)));
+    // A guest that takes its promise back gets nothing, and nobody else cares.
+    guest.bufferSize = 1;
+    guest.send(GUEST_PORT, PORT, CREDIT_UPDATE);
+    assertEquals(0, host.write(new byte[1]));
+  }
+
+  @Test
+  void writerWaitsForReceiveBuffers() {
+    guest.post(3);
+    guest.send(GUEST_PORT, PORT, REQUEST);
+    guest.expect(GUEST_PORT, PORT, RESPONSE);
+    byte[] bytes = random(20_000);
+    int perBuffer = VsockGuest.BUFFER - VsockGuest.HEADER;
+    assertEquals(2 * perBuffer, host.write(bytes));
+    assertEquals(0, host.write(bytes));
+    assertEquals(0, host.writable.get());
+    guest.post(1);
+    guest.driver.awaitTrue("the writer is told", () -> host.writable.get() == 1);
+    assertEquals(
+        perBuffer, host.write(Arrays.copyOfRange(bytes, 2 * perBuffer, bytes.length)));
+    ByteArrayOutputStream received = new ByteArrayOutputStream();
+    for (int i = 0; i < 3; i++) {
+      received.writeBytes(guest.expect(GUEST_PORT, PORT, RW).data());
+    }
+    assertArrayEquals(Arrays.copyOf(bytes, 3 * perBuffer), received.toByteArray());
+  }
+
+  @Test
+  void controlPacketsWaitForReceiveBuffers() {
+    guest.send(GUEST_PORT, PORT, REQUEST);
+    guest.send(GUEST_PORT + 1, 99, REQUEST);
+    assertEquals(0, host.write(new byte[10]), "data before the response");
+    guest.send(GUEST_PORT, PORT, CREDIT_REQUEST);
+    guest.driver.onLoop(() -> host.stream.shutdownOutput());
+    guest.post(2);
+    guest.expect(GUEST_PORT + 1, 99, RST);
+    guest.expect(GUEST_PORT, PORT, RESPONSE);
+    guest.post(2);
+    guest.expect(GUEST_PORT, PORT, CREDIT_UPDATE);
+    assertEquals(2, guest.expect(GUEST_PORT, PORT, SHUTDOWN).flags());
+  }
+
+  @Test
+  void guestThatNeverReceivesMustStopSending() {
+    // Each of these is owed a reset.
+    for (int i = 0; i < 80; i++) {
+      guest.submit(i, 99, REQUEST, 0, new byte[0]);
+    }
+    guest.driver.settle();
+    int taken = 0;
+    while (guest.tx().hasUsed()) {
+      guest.tx().take();
+      taken++;
+    }
+    assertTrue(taken < 80, "packets taken with nowhere to put the answers: " + taken);
+    guest.post(100);
+    for (int i = 0; i < 80; i++) {
+      guest.expect(i, 99, RST);
+    }
+    for (; taken < 80; taken++) {
+      guest.tx().take();
+    }
+    connect();
+  }
+
+  @Test
+  void guestThatClosesEndsTheStreamOnceAllIsRead() {
+    connect();
+    host.reading = false;
+    sendData("last words");
+    guest.send(GUEST_PORT, PORT, SHUTDOWN, 3, new byte[0]);
+    guest.expect(GUEST_PORT, PORT, RST);
+    guest.driver.settle();
+    assertEquals(0, host.closed.get(), "closed before its user has read all");
+    host.resume();
+    guest.driver.settle();
+    assertEquals("last words", new String(host.take(), US_ASCII));
+    assertTrue(host.ended);
+    assertEquals(1, host.closed.get());
+  }
+
+  @Test
+  void bytesThatArrivedSurviveAReset() {
+    connect();
+    host.reading = false;
+    sendData("last words");
+    guest.send(GUEST_PORT, PORT, RST);
+    host.resume();
+    guest.driver.settle();
+    assertEquals("last words", new String(host.take(), US_ASCII));
+    assertEquals(1, host.closed.get());
+    guest.expectNothing();
+  }
+
+  @Test
+  void halfCloseLeavesTheOtherHalfOpen() {
+    connect();
+    guest.send(GUEST_PORT, PORT, SHUTDOWN, 2, new byte[0]);
+    guest.driver.settle();
+    assertTrue(host.ended);
+    assertEquals(0, host.closed.get());
+    assertEquals(3, host.write("yes".getBytes(US_ASCII)));
+    guest.expect(GUEST_PORT, PORT, RW);
+    guest.driver.onLoop(() -> host.stream.shutdownOutput());
+    assertEquals(2, guest.expect(GUEST_PORT, PORT, SHUTDOWN).flags());
+    assertEquals(0, host.write(new byte[1]));
+    host.close();
+    assertEquals(3, guest.expect(GUEST_PORT, PORT, SHUTDOWN).flags());
+    guest.send(GUEST_PORT, PORT, RST);
+    guest.expectNothing();
+    assertEquals(1, host.closed.get());
+  }
+
+  @Test
+  void dataAfterTheEndIsReset() {
+    connect();
+    guest.send(GUEST_PORT, PORT, SHUTDOWN, 2, new byte[0]);
+    sendData("more");
+    guest.expect(GUEST_PORT, PORT, RST);
+    guest.driver.settle();
+    assertEquals(1, host.closed.get());
+  }
+
+  @Test
+  void hostThatClosesStillDeliversAndThenForgets() {
+    guest.post(2);
+    guest.send(GUEST_PORT, PORT, REQUEST);
+    guest.expect(GUEST_PORT, PORT, RESPONSE);
+    assertEquals(3, host.write("bye".getBytes(US_ASCII)));
+    host.close();
+    assertEquals(1, host.closed.get());
+    assertEquals("bye", new String(guest.expect(GUEST_PORT, PORT, RW).data(), US_ASCII));
+    // What was under way is dropped without a word.
+    sendData("too late");
+    guest.post(2);
+    assertEquals(3, guest.expect(GUEST_PORT, PORT, SHUTDOWN).flags());
+    guest.send(GUEST_PORT, PORT, RST);
+    guest.expectNothing();
+    sendData("who?");
+    guest.expect(GUEST_PORT, PORT, RST);
+    connect();
+    assertEquals(2, host.accepted.get());
+  }
+
+  @Test
+  void writesToAGuestThatReadsNoMoreAreDropped() {
+    connect();
+    guest.send(GUEST_PORT, PORT, SHUTDOWN, 1, new byte[0]);
+    assertEquals(100_000, host.write(new byte[100_000]));
+    guest.expectNothing();
+    sendData("still talking");
+    assertEquals("still talking", new String(host.take(), US_ASCII));
+  }
+
+  @Test
+  void secondRequestForTheSamePortsResetsBoth() {
+    connect();
+    guest.send(GUEST_PORT, PORT, REQUEST);
+    guest.expect(GUEST_PORT, PORT, RST);
+    guest.driver.settle();
+    assertEquals(1, host.closed.get());
+    connect();
+  }
+
+  @Test
+  void operationsThatMakeNoSenseResetTheStream() {
+    for (int operation : new int[] {0, RESPONSE, 8, 0xffff}) {
+      connect();
+      int closed = host.closed.get();
+      guest.send(GUEST_PORT, PORT, operation);
+      guest.expect(GUEST_PORT, PORT, RST);
+      guest.driver.settle();
+      assertEquals(closed + 1, host.closed.get());
+    }
+  }
+
+  @Test
+  void lengthThatTheChainDoesNotHaveResetsTheStream() {
+    for (int length : new int[] {3, 5, -1, Integer.MAX_VALUE}) {
+      connect();
+      guest.submit(
+          new VsockGuest.Packet(
+              3, 2, GUEST_PORT, PORT, length, 1, RW, 0, 1000, 0, "four".getBytes(US_ASCII)));
+      guest.tx().take();
+      guest.expect(GUEST_PORT, PORT, RST);
+    }
+    assertEquals(0, host.take().length);
+  }
+
+  @Test
+  void packetsToOrFromSomebodyElseAreIgnored() {
+    guest.post(10);
+    for (long[] cids : new long[][] {{3, 1}, {3, 4}, {4, 2}, {2, 2}, {-1, -1}}) {
+      guest.submit(
+          new VsockGuest.Packet(
+              cids[0], cids[1], GUEST_PORT, PORT, 0, 1, REQUEST, 0, 1000, 0, new byte[0]));
+      guest.tx().take();
+    }
+    // SEQPACKET was not offered.
+    guest.submit(
+        new VsockGuest.Packet(3, 2, GUEST_PORT, PORT, 0, 2, REQUEST, 0, 1000, 0, new byte[0]));
+    guest.tx().take();
+    guest.expectNothing();
+    assertEquals(0, host.accepted.get());
+  }
+
+  @Test
+  void packetWithoutAFullHeaderBreaksTheDeviceAndEndsItsStreams() {
+    connect();
+    guest.tx().submit(guest.tx().bytes(new byte[43]));
+    guest.driver.awaitTrue("the device is broken", guest.driver::isBroken);
+    guest.driver.settle();
+    assertEquals(1, host.closed.get());
+    guest.start();
+    connect();
+    assertEquals(2, host.accepted.get());
+  }
+
+  @Test
+  void receiveBufferWithoutRoomBreaksTheDevice() {
+    connectWithSmallBuffers(43);
+    guest.driver.awaitTrue("the device is broken", guest.driver::isBroken);
+  }
+
+  private void connectWithSmallBuffers(int size) {
+    guest.rx().submit(DriverQueue.writable(guest.driver.allocate(64), size));
+    guest.submit(GUEST_PORT, PORT, REQUEST, 0, new byte[0]);
+  }
+
+  @Test
+  void resetOfTheDeviceEndsEveryStreamOnce() {
+    for (int i = 0; i < 5; i++) {
+      guest.post(1);
+      guest.send(100 + i, PORT, REQUEST);
+      guest.expect(100 + i, PORT, RESPONSE);
+    }
+    host.close();
+    assertEquals(1, host.closed.get());
+    guest.start();
+    guest.driver.settle();
+    assertEquals(5, host.closed.get());
+    assertEquals(0, host.write(new byte[1]));
+    connect();
+    guest.driver.transport.unplug();
+    assertEquals(6, host.closed.get());
+  }
+
+  @Test
+  void userThatThrowsLosesItsStreamOnly() {
+    connect();
+    host.failure = new IllegalStateException("for the test");
+    sendData("x");
+    guest.expect(GUEST_PORT, PORT, RST);
+    guest.driver.settle();
+    assertEquals(1, host.closed.get());
+    guest.device.listen(
+        11,
+        1,
+        stream -> {
+          throw new IllegalStateException("for the test");
+        });
+    guest.send(GUEST_PORT, 11, REQUEST);
+    guest.expect(GUEST_PORT, 11, RST);
+    host.failure = null;
+    connect();
+    sendData("still here");
+    assertEquals("still here", new String(host.take(), US_ASCII));
+  }
+
+  @Test
+  void everyStreamGetsItsShareOfScarceBuffers() {
+    TestStream other = new TestStream(guest.driver);
+    guest.device.listen(9, 1, other);
+    guest.post(2);
+    guest.send(1, PORT, REQUEST);
+    guest.expect(1, PORT, RESPONSE);
+    guest.send(2, 9, REQUEST);
+    guest.expect(2, 9, RESPONSE);
+    assertEquals(0, host.write(new byte[9000]));
+    assertEquals(0, other.write(new byte[9000]));
+    guest.post(1);
+    guest.driver.awaitTrue("one writer is told", () -> host.writable.get() == 1);
+    assertEquals(VsockGuest.BUFFER - VsockGuest.HEADER, host.write(new byte[9000]));
+    guest.post(1);
+    guest.driver.awaitTrue("the other one is told", () -> other.writable.get() == 1);
+  }
+}
