@@ -15,6 +15,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -29,8 +30,8 @@ class VirtioMmioTransportTest {
   /** Gives every chain back with its number of readable bytes. */
   private static final class Echo implements VirtioDevice {
     volatile long features;
-    volatile int activations;
-    volatile int resets;
+    final AtomicInteger activations = new AtomicInteger();
+    final AtomicInteger resets = new AtomicInteger();
     volatile boolean closed;
     volatile boolean throwing;
     volatile CompletableFuture<Runnable> heldReset;
@@ -65,7 +66,7 @@ class VirtioMmioTransportTest {
     public void activate(long features, List<Virtqueue> queues) {
       this.features = features;
       this.queues = queues;
-      activations++;
+      activations.incrementAndGet();
     }
 
     @Override
@@ -85,7 +86,7 @@ class VirtioMmioTransportTest {
 
     @Override
     public void reset(Runnable done) {
-      resets++;
+      resets.incrementAndGet();
       if (heldReset != null) {
         heldReset.complete(done);
       } else {
@@ -154,7 +155,7 @@ class VirtioMmioTransportTest {
       assertEquals(3, guest.read(STATUS) & ~8);
     }
     guest.settle();
-    assertEquals(0, device.activations);
+    assertEquals(0, device.activations.get());
   }
 
   @Test
@@ -199,7 +200,7 @@ class VirtioMmioTransportTest {
     assertTrue(guest.isBroken());
     guest.write(STATUS, guest.read(STATUS) | 4);
     guest.settle();
-    assertEquals(0, device.activations);
+    assertEquals(0, device.activations.get());
     guest.start();
     assertWorks();
   }
@@ -268,7 +269,7 @@ class VirtioMmioTransportTest {
     guest.kick(1);
     guest.settle();
     assertFalse(guest.queue(1).hasUsed());
-    assertEquals(1, device.resets);
+    assertEquals(1, device.resets.get());
     guest.start();
     assertFalse(guest.isBroken());
     assertWorks();
@@ -319,7 +320,7 @@ class VirtioMmioTransportTest {
     guest.transport.plug(other);
     guest.start();
     assertWorks();
-    assertEquals(1, other.activations);
+    assertEquals(1, other.activations.get());
   }
 
   @Test
