@@ -1,0 +1,82 @@
+# rund. Every target works first on a fresh Debian 12 as root, and costs little the second time.
+#
+#   make setup   what the build needs, from apt; a JDK 25
+#   make build   everything, into target/dist/rund
+#   make run     a redis in a sandbox, started by a real containerd
+#   make test    unit, C and end-to-end tests
+#   make bench   the benchmarks; figures in target/bench
+#   make soak    many sandboxes for long; leaks fail it
+#   make lab     a shell in the lab (docs/lab.md)
+#   make dist    target/dist/rund-VERSION.tar.zst
+#   make lint    style of C and shell; make format mends the style of C and Java
+#   make clean   removes what was built here, not the caches
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION := $(shell sed -n 's|^  <version>\(.*\)</version>|\1|p' pom.xml)
+# Expanded when used: `setup` may just have installed it. Maven runs on it too, so that the format is checked.
+java_home = $(shell native/setup.sh --java-home)
+# Class files and Surefire's summary, without the progress of downloads.
+mvn = JAVA_HOME=$(java_home) MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow" \
+	mvn --batch-mode --no-transfer-progress
+DIST := target/dist/rund
+
+# Sources of C and shell, other than what is built.
+c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.c' '*.h')
+shell_sources = $(shell git ls-files --cached --others --exclude-standard | \
+	xargs -d '\n' grep -lE -m1 '^\#!/bin/(ba)?sh' 2>/dev/null)
+
+.PHONY: setup build native java run test test-native bench soak lab dist format lint clean
+
+setup:
+	@native/setup.sh
+
+build: dist
+
+native: setup
+	@echo "== launcher, anchor, guest agent"
+	@$(MAKE) --no-print-directory -s -C native all
+
+java: setup
+	@echo "== Java"
+	@$(mvn) -q package -DskipTests
+
+dist: native java
+	@echo "== guest kernel and image, Java runtime, distribution"
+	@JAVA_HOME=$(java_home) shim-v2/dist.sh $(DIST)
+
+run: dist
+	@src-test/run.sh
+
+test: dist lint test-native
+	@echo "== unit and end-to-end tests"
+	@$(mvn) verify -Pe2e
+
+test-native: native
+	@echo "== tests of the C parts"
+	@$(MAKE) --no-print-directory -s -C native test
+
+bench: dist
+	@src-test/bench.sh
+
+soak: dist
+	@src-test/soak.sh
+
+lab: dist
+	@src-test/lab/lab up
+	@src-test/lab/lab shell
+
+format: setup
+	@clang-format -i $(c_sources)
+	@$(mvn) -q spotless:apply -Pformat
+
+lint: setup
+	@echo "== style of C and shell"
+	@clang-format --dry-run -Werror $(c_sources)
+	@shellcheck $(shell_sources)
+
+clean:
+	@$(MAKE) --no-print-directory -s -C native clean
+	@rm -rf target */target
