@@ -75,7 +75,7 @@ format: setup
 lint: setup
 	@echo "== style of C and shell"
 	@clang-format --dry-run -Werror $(c_sources)
-	@shellcheck $(shell_sources)
+	@shellcheck -x -P SCRIPTDIR $(shell_sources)
 
 clean:
 	@$(MAKE) --no-print-directory -s -C native clean
