@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # The lab as an emulated machine. Sourced by `lab`.
 
-vm_alive() { [ -s "$run/address" ] && "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null; }
+# Bounded: a connection made before the lab has a network is neither answered nor refused.
+vm_alive() {
+  [ -s "$run/address" ] && (cd / && timeout "${1:-20}" "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null)
+}
 
 # Ends the processes of a lab, live or stale: each wrote its pid, and carries this lab's folder in its arguments.
 vm_down() {
@@ -46,7 +49,7 @@ vm_up() {
     grep -q 'Could not set up host forwarding' "$run/qemu.log" || { cat "$run/qemu.log" >&2; die "QEMU does not start"; }
   done
   for _ in {1..600}; do
-    if vm_alive; then return; fi
+    if vm_alive 3; then return; fi
     [ -d "/proc/$(<"$run/qemu.pid")" ] || break
     sleep 0.1
   done
