@@ -60,23 +60,28 @@ struct temporary temporary_path(void) {
     return temporary;
 }
 
-// What the user can mend is INVALID_ARGUMENT, the rest is INTERNAL.
+// What the user can mend is INVALID_ARGUMENT; what came too late or too early is
+// FAILED_PRECONDITION.
 static enum status_code code_of(const char *message) {
-    static const char *const mistakes[] = {
-        "executable file",
-        "open executable",
-        "exec container process",
-        "chdir",
-        "error loading",
-        "cannot parse",
-        "parse error",
-        "invalid ",
-        "unknown ",
-        "not found in the bundle",
+    static const struct {
+        const char *part;
+        enum status_code code;
+    } known[] = {
+        {"executable file", STATUS_INVALID_ARGUMENT},
+        {"open executable", STATUS_INVALID_ARGUMENT},
+        {"exec container process", STATUS_INVALID_ARGUMENT},
+        {"chdir", STATUS_INVALID_ARGUMENT},
+        {"error loading", STATUS_INVALID_ARGUMENT},
+        {"cannot parse", STATUS_INVALID_ARGUMENT},
+        {"parse error", STATUS_INVALID_ARGUMENT},
+        {"invalid ", STATUS_INVALID_ARGUMENT},
+        {"unknown ", STATUS_INVALID_ARGUMENT},
+        {"is not running", STATUS_FAILED_PRECONDITION},
+        {"is paused", STATUS_FAILED_PRECONDITION},
     };
-    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        if (strstr(message, mistakes[i]) != NULL) {
-            return STATUS_INVALID_ARGUMENT;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strstr(message, known[i].part) != NULL) {
+            return known[i].code;
         }
     }
     return STATUS_INTERNAL;

@@ -194,7 +194,7 @@ static void whole_container(void) {
     CHECK(process_count("c") == 2);
     CHECK(container_ref("Stats", "c") == 0);
     CHECK(container_ref("Pause", "c") == 0);
-    CHECK(run_exec("c", "p", sleeper, NONE) < 0);
+    CHECK(run_exec("c", "p", sleeper, NONE) == -STATUS_FAILED_PRECONDITION);
     CHECK(container_ref("Resume", "c") == 0);
     CHECK(send_signal("c", "", 15, true) == 0);
     CHECK(wait_exit("c", "s") == 15 || wait_exit("c", "s") == 137);
