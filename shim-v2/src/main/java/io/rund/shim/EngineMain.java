@@ -1,0 +1,38 @@
+package io.rund.shim;
+
+import io.rund.core.config.RundConfig;
+import io.rund.core.error.RundException;
+import io.rund.kvm.KvmHypervisor;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The engine's program, started by containerd-shim-rund-v2 (native/launcher). Ends with status 0
+ * when it has been idle or was told to (SIGTERM), with 1 when it cannot start.
+ */
+public final class EngineMain {
+  private EngineMain() {}
+
+  /** Serves until nobody needs it. */
+  public static void main(String[] arguments) throws InterruptedException {
+    Readiness readiness = new Readiness(-1);
+    Engine engine;
+    try {
+      EngineOptions options = EngineOptions.parse(arguments);
+      readiness = new Readiness(options.readyFd());
+      RundConfig config = RundConfig.read(options.config(), InstallRoot.find());
+      EngineLog.open(options.log(), config.logLevel());
+      engine = new Engine(options, config, new KvmHypervisor());
+    } catch (RundException e) {
+      readiness.failed(e.getMessage());
+      System.exit(1);
+      return;
+    }
+    Runtime.getRuntime().addShutdownHook(new Thread(engine::close, "shutdown"));
+    readiness.ready();
+    Logger log = LoggerFactory.getLogger(EngineMain.class);
+    log.info("rund {} serves, pid {}", Version.current(), ProcessHandle.current().pid());
+    engine.awaitIdle();
+    System.exit(0);
+  }
+}
