@@ -41,7 +41,7 @@ native: setup
 
 java: setup
 	@echo "== Java"
-	@$(mvn) -q package -DskipTests
+	@$(mvn) -q package -DskipTests -Dspotless.check.skip
 
 dist: native java
 	@echo "== guest kernel and image, Java runtime, distribution"

@@ -92,10 +92,8 @@ public final class DriverQueue {
     for (int i = 0; i < buffers.length; i++) {
       int at = nextDescriptor;
       nextDescriptor = (nextDescriptor + 1) & (size - 1);
-      int flags =
-          (buffers[i].writable() ? WRITE : 0) | (i + 1 < buffers.length ? NEXT : 0);
-      descriptor(
-          descriptors, at, buffers[i].address(), buffers[i].length(), flags, nextDescriptor);
+      int flags = (buffers[i].writable() ? WRITE : 0) | (i + 1 < buffers.length ? NEXT : 0);
+      descriptor(descriptors, at, buffers[i].address(), buffers[i].length(), flags, nextDescriptor);
     }
     return head;
   }

@@ -427,8 +427,7 @@ class VirtqueueTest {
         popped++;
         assertTrue(chain.count() <= SIZE);
         for (int i = 0; i < chain.count(); i++) {
-          assertEquals(
-              chain.length(i), memory.slice(chain.address(i), chain.length(i)).byteSize());
+          assertEquals(chain.length(i), memory.slice(chain.address(i), chain.length(i)).byteSize());
         }
         chain.read(0, scratch, 0, Math.min(scratch.byteSize(), chain.readableBytes()));
         queue.push(chain.head(), 1);

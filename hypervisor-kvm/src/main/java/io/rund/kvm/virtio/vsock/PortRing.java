@@ -28,7 +28,8 @@ final class PortRing {
     if (size() == ports.length) {
       throw new IllegalStateException("ring of ports is full");
     }
-    ports[added++ & (ports.length - 1)] = ((long) guestPort << 32) | Integer.toUnsignedLong(hostPort);
+    ports[added++ & (ports.length - 1)] =
+        ((long) guestPort << 32) | Integer.toUnsignedLong(hostPort);
   }
 
   int guestPort() {

@@ -417,7 +417,9 @@ class BlockDeviceTest {
     for (Path path : List.of(empty, folder, Path.of("/dev/null"))) {
       RundException e =
           assertThrows(
-              RundException.class, () -> FileBackend.open(new DiskConfig(path, true)), path::toString);
+              RundException.class,
+              () -> FileBackend.open(new DiskConfig(path, true)),
+              path::toString);
       assertEquals(ErrorCode.INVALID_ARGUMENT, e.code(), e.getMessage());
     }
   }

@@ -89,8 +89,7 @@ class VsockDeviceTest {
 
   @Test
   void portCanBeListenedToOnceAtATime() throws Exception {
-    RundException e =
-        assertThrows(RundException.class, () -> guest.device.listen(PORT, 1, host));
+    RundException e = assertThrows(RundException.class, () -> guest.device.listen(PORT, 1, host));
     assertEquals(ErrorCode.ALREADY_EXISTS, e.code());
     AutoCloseable listener = guest.device.listen(9, 1, host);
     listener.close();
@@ -215,8 +214,7 @@ class VsockDeviceTest {
     assertEquals(0, host.writable.get());
     guest.post(1);
     guest.driver.awaitTrue("the writer is told", () -> host.writable.get() == 1);
-    assertEquals(
-        perBuffer, host.write(Arrays.copyOfRange(bytes, 2 * perBuffer, bytes.length)));
+    assertEquals(perBuffer, host.write(Arrays.copyOfRange(bytes, 2 * perBuffer, bytes.length)));
     ByteArrayOutputStream received = new ByteArrayOutputStream();
     for (int i = 0; i < 3; i++) {
       received.writeBytes(guest.expect(GUEST_PORT, PORT, RW).data());
