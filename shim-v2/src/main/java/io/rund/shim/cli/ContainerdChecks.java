@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -102,6 +103,8 @@ final class ContainerdChecks {
     JsonNode root;
     try {
       root = new TomlMapper().readTree(Files.readAllBytes(config));
+    } catch (NoSuchFileException e) {
+      return Check.failed(name, config + " does not exist", remedy);
     } catch (IOException e) {
       return Check.failed(name, "cannot read %s: %s".formatted(config, e.getMessage()), remedy);
     }

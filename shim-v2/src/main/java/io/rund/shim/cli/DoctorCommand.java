@@ -24,6 +24,7 @@ final class DoctorCommand implements Callable<Integer> {
 
   private List<Check> checks() {
     List<Check> checks = new ArrayList<>();
+    checks.add(KvmCheck.run());
     try {
       RundConfig config = rund.config();
       checks.add(Check.ok("configuration", rund.configFile().toString()));

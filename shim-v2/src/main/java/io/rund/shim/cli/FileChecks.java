@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -61,7 +62,9 @@ final class FileChecks {
   }
 
   private static Check unreadable(String name, IOException e, String key) {
-    return Check.failed(name, "cannot read: " + e.getMessage(), REINSTALL.formatted(key));
+    String detail =
+        e instanceof NoSuchFileException ? e.getMessage() + " does not exist" : "cannot read " + e;
+    return Check.failed(name, detail, REINSTALL.formatted(key));
   }
 
   private static ByteBuffer head(Path file) throws IOException {
