@@ -68,7 +68,7 @@ vm_start() {
   done
   qemu-system-x86_64 -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
     -serial "file:$run/console.log" \
-    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu max,+svm,+npt -smp 2 -m "$memory" \
+    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu max,+svm,+npt,-la57,-pku,-avx,-avx2 -smp 2 -m "$memory" \
     -object "memory-backend-memfd,id=ram,size=$memory,share=on" \
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \
