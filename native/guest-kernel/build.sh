@@ -18,15 +18,17 @@ done
 key=$(cat - "$here/config.fragment" "$here/build.sh" <<<"$package $version" | sha256sum | cut -c1-16)
 out=$cache/$key
 
-mkdir -p "$cache"
-exec 9>"$cache/lock"
-flock -n 9 || { say "another build is running, waiting for it"; flock 9; }
-
 finish() {
   ln -sfn "$key/vmlinux" "$cache/vmlinux"
   echo "$out/vmlinux"
+  exit
 }
-if [ -s "$out/vmlinux" ]; then finish; exit; fi
+
+[ ! -s "$out/vmlinux" ] || finish
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock -n 9 || { say "another build is running, waiting for it"; flock 9; }
+[ ! -s "$out/vmlinux" ] || finish
 
 for tool in flex bison bc make gcc xz; do
   command -v "$tool" >/dev/null || die "'$tool' is missing: run 'make setup'"
