@@ -19,6 +19,7 @@ import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
@@ -39,6 +40,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
   private final Channel channel;
   private final FrameReader reader = new FrameReader(this::onFrame, this::onOversized);
   private final Set<Call> calls = ConcurrentHashMap.newKeySet();
+  private final ConcurrentMap<String, String> notes = new ConcurrentHashMap<>();
   private int lastStreamId = -1;
 
   ServerConnection(TtrpcServer server, Channel channel) {
@@ -176,12 +178,12 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     }
   }
 
-  private static Response answer(String name, TtrpcService.Method<?> method, Request request) {
+  private Response answer(String name, TtrpcService.Method<?> method, Request request) {
     Map<String, String> metadata =
         request.getMetadataList().stream()
             .collect(Collectors.toMap(KeyValue::getKey, KeyValue::getValue, (_, last) -> last));
     try {
-      MessageLite answer = method.call(new RequestContext(metadata), request.getPayload());
+      MessageLite answer = method.call(new RequestContext(metadata, notes), request.getPayload());
       return Response.newBuilder().setPayload(answer.toByteString()).build();
     } catch (RundException e) {
       log.debug("{} failed", name, e);

@@ -6,6 +6,7 @@ import com.google.protobuf.MessageLite;
 import com.google.protobuf.Parser;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentMap;
 
 /**
  * The methods of one ttrpc service by name. Built once, then handed to a {@link TtrpcServer}; a
@@ -23,8 +24,15 @@ public final class TtrpcService {
     MessageLite handle(RequestContext context, T request) throws Exception;
   }
 
-  /** What comes with a request: its metadata, the last value for a key that occurs twice. */
-  public record RequestContext(Map<String, String> metadata) {}
+  /**
+   * What comes with a request.
+   *
+   * @param metadata the last value for a key that occurs twice
+   * @param connection notes that services keep for the connection, as long as it lives; shared by
+   *     its requests
+   */
+  public record RequestContext(
+      Map<String, String> metadata, ConcurrentMap<String, String> connection) {}
 
   /**
    * One method.

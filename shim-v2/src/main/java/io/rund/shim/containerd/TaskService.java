@@ -38,14 +38,13 @@ import java.nio.file.Path;
  * ContainerService}. Checkpoint and Update are not there and answer UNIMPLEMENTED.
  */
 public final class TaskService {
-  /** Where containerd puts the namespace of a request (containerd namespaces/ttrpc.go). */
-  private static final String NAMESPACE = "containerd-namespace-ttrpc";
-
   private final ContainerService containers;
+  private final Namespaces namespaces;
   private final String version;
 
   private TaskService(ContainerService containers, String version) {
     this.containers = containers;
+    this.namespaces = new Namespaces(containers);
     this.version = version;
   }
 
@@ -70,14 +69,6 @@ public final class TaskService {
         .method("Resume", ResumeRequest.parser(), tasks::resume);
   }
 
-  private static String namespace(RequestContext context) {
-    String namespace = context.metadata().get(NAMESPACE);
-    if (namespace == null || namespace.isEmpty()) {
-      throw RundException.invalid("the request names no containerd namespace (" + NAMESPACE + ")");
-    }
-    return namespace;
-  }
-
   private CreateTaskResponse create(RequestContext context, CreateTaskRequest request) {
     if (!request.getCheckpoint().isEmpty()) {
       throw new RundException(
@@ -87,7 +78,7 @@ public final class TaskService {
     int pid =
         containers.create(
             new CreateRequest(
-                namespace(context),
+                namespaces.ofNew(context, Path.of(request.getBundle())),
                 request.getId(),
                 Path.of(request.getBundle()),
                 TaskWire.rootfs(request.getRootfsList()),
@@ -100,23 +91,27 @@ public final class TaskService {
   }
 
   private StartResponse start(RequestContext context, StartRequest request) {
-    int pid = containers.start(namespace(context), request.getId(), request.getExecId());
+    int pid =
+        containers.start(
+            namespaces.of(context, request.getId()), request.getId(), request.getExecId());
     return StartResponse.newBuilder().setPid(pid).build();
   }
 
   private StateResponse state(RequestContext context, StateRequest request) {
     return TaskWire.state(
-        containers.state(namespace(context), request.getId(), request.getExecId()));
+        containers.state(
+            namespaces.of(context, request.getId()), request.getId(), request.getExecId()));
   }
 
   private DeleteResponse delete(RequestContext context, DeleteRequest request) {
     return TaskWire.deleted(
-        containers.delete(namespace(context), request.getId(), request.getExecId()));
+        containers.delete(
+            namespaces.of(context, request.getId()), request.getId(), request.getExecId()));
   }
 
   private Empty exec(RequestContext context, ExecProcessRequest request) {
     containers.exec(
-        namespace(context),
+        namespaces.of(context, request.getId()),
         request.getId(),
         request.getExecId(),
         request.getSpec().getValue().toByteArray(),
@@ -127,7 +122,7 @@ public final class TaskService {
 
   private Empty kill(RequestContext context, KillRequest request) {
     containers.kill(
-        namespace(context),
+        namespaces.of(context, request.getId()),
         request.getId(),
         request.getExecId(),
         request.getSignal(),
@@ -136,19 +131,21 @@ public final class TaskService {
   }
 
   private PidsResponse pids(RequestContext context, PidsRequest request) {
-    return TaskWire.pids(containers.processes(namespace(context), request.getId()));
+    return TaskWire.pids(
+        containers.processes(namespaces.of(context, request.getId()), request.getId()));
   }
 
   private Empty closeIo(RequestContext context, CloseIORequest request) {
     if (request.getStdin()) {
-      containers.closeStdin(namespace(context), request.getId(), request.getExecId());
+      containers.closeStdin(
+          namespaces.of(context, request.getId()), request.getId(), request.getExecId());
     }
     return Empty.getDefaultInstance();
   }
 
   private Empty resizePty(RequestContext context, ResizePtyRequest request) {
     containers.resizeTerminal(
-        namespace(context),
+        namespaces.of(context, request.getId()),
         request.getId(),
         request.getExecId(),
         request.getHeight(),
@@ -158,7 +155,9 @@ public final class TaskService {
 
   private WaitResponse await(RequestContext context, WaitRequest request)
       throws InterruptedException {
-    ProcessState state = containers.await(namespace(context), request.getId(), request.getExecId());
+    ProcessState state =
+        containers.await(
+            namespaces.of(context, request.getId()), request.getId(), request.getExecId());
     return WaitResponse.newBuilder()
         .setExitStatus(state.exitStatus())
         .setExitedAt(TaskWire.timestamp(state.exitedAtNanos()))
@@ -169,7 +168,8 @@ public final class TaskService {
     return StatsResponse.newBuilder()
         .setStats(
             TaskWire.any(
-                MetricsWire.metrics(containers.stats(namespace(context), request.getId()))))
+                MetricsWire.metrics(
+                    containers.stats(namespaces.of(context, request.getId()), request.getId()))))
         .build();
   }
 
@@ -179,7 +179,8 @@ public final class TaskService {
    * restarted too has lost it.
    */
   private ConnectResponse connect(RequestContext context, ConnectRequest request) {
-    ProcessState init = containers.state(namespace(context), request.getId(), "");
+    ProcessState init =
+        containers.state(namespaces.of(context, request.getId()), request.getId(), "");
     return ConnectResponse.newBuilder()
         .setShimPid((int) ProcessHandle.current().pid())
         .setTaskPid(init.pid())
@@ -192,7 +193,7 @@ public final class TaskService {
    * others, so only what may be left of this one container ends.
    */
   private Empty shutdown(RequestContext context, ShutdownRequest request) {
-    String namespace = namespace(context);
+    String namespace = namespaces.of(context, request.getId());
     try {
       var _ = containers.destroy(namespace, request.getId());
     } catch (RundException e) {
@@ -204,12 +205,12 @@ public final class TaskService {
   }
 
   private Empty pause(RequestContext context, PauseRequest request) {
-    containers.pause(namespace(context), request.getId());
+    containers.pause(namespaces.of(context, request.getId()), request.getId());
     return Empty.getDefaultInstance();
   }
 
   private Empty resume(RequestContext context, ResumeRequest request) {
-    containers.resume(namespace(context), request.getId());
+    containers.resume(namespaces.of(context, request.getId()), request.getId());
     return Empty.getDefaultInstance();
   }
 }

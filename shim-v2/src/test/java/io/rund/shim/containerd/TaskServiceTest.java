@@ -15,6 +15,7 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.ttrpc.Frame;
 import io.rund.core.ttrpc.FrameReader;
 import io.rund.core.ttrpc.TtrpcServer;
+import io.rund.core.ttrpc.TtrpcSocket;
 import io.rund.core.ttrpc.wire.KeyValue;
 import io.rund.core.ttrpc.wire.Request;
 import io.rund.core.ttrpc.wire.Response;
@@ -62,6 +63,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Speaks to the service as containerd does: over a unix socket, with the namespace as metadata. */
 @Timeout(30)
 class TaskServiceTest {
+  private static final String SERVICE = "containerd.task.v2.Task";
   private static final String ID = "redis";
 
   @TempDir Path directory;
@@ -82,7 +84,7 @@ class TaskServiceTest {
   private Response call(String namespace, String method, MessageLite message) throws IOException {
     Request.Builder request =
         Request.newBuilder()
-            .setService("containerd.task.v2.Task")
+            .setService(SERVICE)
             .setMethod(method)
             .setPayload(message.toByteString());
     if (!namespace.isEmpty()) {
@@ -306,12 +308,48 @@ class TaskServiceTest {
   }
 
   @Test
-  void namespacesAreApartAndRequired() throws Exception {
+  void namespacesAreApart() throws Exception {
     create();
     StateRequest request = StateRequest.newBuilder().setId(ID).build();
     assertEquals(
         ErrorCode.NOT_FOUND.grpcCode(), call("k8s.io", "State", request).getStatus().getCode());
+  }
+
+  @Test
+  void aContainerdThatNamesNoNamespaceMeansThatOfTheBundle() throws Exception {
+    CreateTaskRequest debian =
+        CreateTaskRequest.newBuilder().setId("d").setBundle("/run/tasks/k8s.io/d").build();
+    assertEquals(0, call("", "Create", debian).getStatus().getCode());
+    StateRequest request = StateRequest.newBuilder().setId("d").build();
+    assertEquals(0, call("k8s.io", "State", request).getStatus().getCode());
+    assertEquals(0, call("", "State", request).getStatus().getCode());
+    assertEquals(0, call("default", "Create", debian).getStatus().getCode());
     assertEquals(
         ErrorCode.INVALID_ARGUMENT.grpcCode(), call("", "State", request).getStatus().getCode());
+    assertEquals(
+        ErrorCode.NOT_FOUND.grpcCode(),
+        call("", "State", StateRequest.newBuilder().setId("x").build()).getStatus().getCode());
+  }
+
+  @Test
+  void theConnectionRemembersItsNamespace() throws Exception {
+    try (TtrpcSocket connection = new TtrpcSocket(directory.resolve("s"))) {
+      for (String namespace : List.of("one", "two")) {
+        CreateTaskRequest create =
+            CreateTaskRequest.newBuilder()
+                .setId("same")
+                .setBundle("/run/tasks/" + namespace + "/same")
+                .build();
+        var _ = connection.client().call(SERVICE, "Create", create, Empty.parser(), null).get();
+      }
+      StateRequest request = StateRequest.newBuilder().setId("same").build();
+      assertEquals(
+          "/run/tasks/two/same",
+          connection
+              .client()
+              .call(SERVICE, "State", request, StateResponse.parser(), null)
+              .get()
+              .getBundle());
+    }
   }
 }

@@ -1,0 +1,66 @@
+package io.rund.shim.containerd;
+
+import io.rund.core.error.RundException;
+import io.rund.core.sandbox.ContainerService;
+import io.rund.core.sandbox.SandboxInfo;
+import io.rund.core.ttrpc.TtrpcService.RequestContext;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Which containerd namespace a request is about. containerd says so in the metadata of each request
+ * (namespaces/ttrpc.go) unless it is Debian's, which is built without the interceptor that puts it
+ * there. Then the bundle of the Create tells, and the connection remembers, as containerd has one
+ * for each task. A containerd that was restarted connects anew and does not create; it means the
+ * one container that has the id.
+ */
+final class Namespaces {
+  private static final String KEY = "containerd-namespace-ttrpc";
+
+  private final ContainerService containers;
+
+  Namespaces(ContainerService containers) {
+    this.containers = containers;
+  }
+
+  /** The namespace of a container to be made; bundles lie in STATE/NAMESPACE/ID. */
+  String ofNew(RequestContext context, Path bundle) {
+    String namespace = context.metadata().get(KEY);
+    if (namespace == null) {
+      Path parent = bundle.getParent();
+      if (parent == null || parent.getFileName() == null) {
+        throw RundException.invalid(
+            "the request names no containerd namespace, and its bundle %s is in none"
+                .formatted(bundle));
+      }
+      namespace = parent.getFileName().toString();
+    }
+    context.connection().put(KEY, namespace);
+    return namespace;
+  }
+
+  /** The namespace of the container {@code id}. */
+  String of(RequestContext context, String id) {
+    String namespace = context.metadata().get(KEY);
+    if (namespace == null) {
+      namespace = context.connection().get(KEY);
+    }
+    return namespace == null ? search(id) : namespace;
+  }
+
+  private String search(String id) {
+    List<String> found =
+        containers.list().stream()
+            .filter(info -> info.id().equals(id))
+            .map(SandboxInfo::namespace)
+            .toList();
+    if (found.isEmpty()) {
+      throw RundException.notFound("there is no container " + id);
+    }
+    if (found.size() > 1) {
+      throw RundException.invalid(
+          "the request names no namespace, and %s all have a container %s".formatted(found, id));
+    }
+    return found.getFirst();
+  }
+}
