@@ -20,8 +20,12 @@ VERSION := $(shell sed -n 's|^  <version>\(.*\)</version>|\1|p' pom.xml)
 java_home = $(shell native/setup.sh --java-home)
 # Class files and Surefire's summary, without the progress of downloads.
 mvn = JAVA_HOME=$(java_home) MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow" \
-	mvn --batch-mode --no-transfer-progress
+	mvn --batch-mode --no-transfer-progress -Dstyle.color=never
 DIST := target/dist/rund
+
+# Says that Maven has made the jars of these sources; folders are among them, so that a deletion counts.
+JARS := target/jars.stamp
+java_sources = $(shell find pom.xml */pom.xml */src/main)
 
 # Sources of C and shell, other than what is built.
 c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.c' '*.h')
@@ -39,9 +43,12 @@ native: setup
 	@echo "== launcher, anchor, guest agent"
 	@$(MAKE) --no-print-directory -s -C native all
 
-java: setup
+java: $(JARS)
+
+$(JARS): $(java_sources) | setup
 	@echo "== Java"
-	@$(mvn) -q package -DskipTests -Dspotless.check.skip
+	@$(mvn) -q package -pl shim-v2 -am -Dmaven.test.skip -Dspotless.check.skip
+	@mkdir -p $(@D) && touch $@
 
 dist: native java
 	@echo "== guest kernel and image, Java runtime, distribution"
@@ -59,6 +66,7 @@ test-native: native
 	@$(MAKE) --no-print-directory -s -C native test
 
 bench: dist
+	@$(mvn) -q test-compile -Dspotless.check.skip
 	@src-test/bench.sh
 
 soak: dist
