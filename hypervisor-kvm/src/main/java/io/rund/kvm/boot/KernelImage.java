@@ -9,6 +9,8 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Reads an uncompressed x86-64 kernel (vmlinux) into guest memory. The file is an operator's, but
@@ -76,8 +78,7 @@ record KernelImage(long entry, long end) {
       throw invalid(path, "its program headers are broken");
     }
     ByteBuffer table = read(file, tableOffset, (int) tableSize);
-    long end = 0;
-    boolean entryLoaded = false;
+    List<Segment> segments = new ArrayList<>();
     for (int at = 0; at < tableSize; at += PROGRAM_HEADER_SIZE) {
       if (table.getInt(at) == PT_LOAD) {
         Segment segment =
@@ -87,13 +88,17 @@ record KernelImage(long entry, long end) {
                 table.getLong(at + 32),
                 table.getLong(at + 40));
         segment.check(path, file.size(), memory);
-        fill(file, segment.offset, memory, segment.address, segment.fileSize);
-        end = Math.max(end, segment.address + segment.memorySize);
-        entryLoaded |= within(entry - segment.address, 1, segment.fileSize);
+        segments.add(segment);
       }
     }
-    if (!entryLoaded) {
+    if (segments.stream().noneMatch(s -> within(entry - s.address, 1, s.fileSize))) {
       throw invalid(path, "its entry point is in no segment");
+    }
+    long start = segments.stream().mapToLong(Segment::address).min().orElseThrow();
+    long end = segments.stream().mapToLong(s -> s.address + s.memorySize).max().orElseThrow();
+    memory.useHugePages(start, end);
+    for (Segment segment : segments) {
+      fill(file, segment.offset, memory, segment.address, segment.fileSize);
     }
     return new KernelImage(entry, end);
   }

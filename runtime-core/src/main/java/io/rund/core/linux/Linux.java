@@ -19,10 +19,13 @@ public final class Linux {
   public static final int O_DIRECT = 0x4000;
   public static final int O_CLOEXEC = 0x80000;
 
+  public static final int PROT_NONE = 0;
   public static final int PROT_READ = 1;
   public static final int PROT_WRITE = 2;
   public static final int MAP_SHARED = 1;
   public static final int MAP_PRIVATE = 2;
+  public static final int MAP_FIXED = 0x10;
+  public static final int MAP_ANONYMOUS = 0x20;
   public static final int MAP_NORESERVE = 0x4000;
 
   public static final int MFD_CLOEXEC = 1;
