@@ -2,9 +2,11 @@
 #include "cgroup.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 
@@ -63,4 +65,28 @@ void cgroup_processes(const char *directory, void (*visit)(pid_t pid, void *cont
     if (directory[0] != '\0') {
         visit_directory(directory, 0, visit, context);
     }
+}
+
+static bool remove_directory(const char *directory, int depth) {
+    if (rmdir(directory) == 0 || errno == ENOENT) {
+        return true;
+    }
+    DIR *entries = depth < DEPTH_MAX ? opendir(directory) : NULL;
+    if (entries == NULL) {
+        return false;
+    }
+    char path[1024];
+    struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL) {
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+            (size_t)snprintf(path, sizeof path, "%s/%s", directory, entry->d_name) < sizeof path) {
+            remove_directory(path, depth + 1);
+        }
+    }
+    closedir(entries);
+    return rmdir(directory) == 0;
+}
+
+bool cgroup_remove(const char *directory) {
+    return directory[0] == '\0' || remove_directory(directory, 0);
 }

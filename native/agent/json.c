@@ -164,3 +164,9 @@ char *json_with_root_path(const char *json, size_t length, const char *path, siz
     }
     return result;
 }
+
+bool json_has(const char *json, size_t length, const char *name) {
+    struct cursor cursor = {json, json + length};
+    bool closed;
+    return take(&cursor, '{') && find_key(&cursor, name, &closed);
+}

@@ -1,4 +1,4 @@
-// The one change that the agent makes to an OCI specification.
+// What the agent reads and changes in an OCI specification.
 #pragma once
 
 #include <stddef.h>
@@ -10,3 +10,6 @@
 // "root".
 char *json_with_root_path(const char *json, size_t length, const char *path, size_t *new_length,
                           struct failure *failure);
+
+// Whether the JSON object has a member of this name.
+bool json_has(const char *json, size_t length, const char *name);

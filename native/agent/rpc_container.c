@@ -9,6 +9,7 @@
 #include "container.h"
 #include "crun.h"
 #include "executor.h"
+#include "json.h"
 #include "service.h"
 
 static bool create(struct process *init, const Rund__Agent__V1__CreateContainerRequest *request,
@@ -16,6 +17,8 @@ static bool create(struct process *init, const Rund__Agent__V1__CreateContainerR
     const char *id = request->container_id;
     struct path bundle = container_path(id, "");
     const char *const rest[] = {"--bundle", bundle.text, id, NULL};
+    init->container->hooks =
+        json_has((const char *)request->spec_json.data, request->spec_json.len, "hooks");
     if (!streams_connect(&init->streams, request->stdio, failure) ||
         !bundle_create(request, &init->container->mounted, failure)) {
         return false;

@@ -94,6 +94,16 @@ char *limited_spec_json(const char *mode, const char *argument, const char *reso
     return json;
 }
 
+char *hooked_spec_json(const char *mode, const char *argument) {
+    char *plain = spec_json(mode, argument, false, 0);
+    char *json;
+    if (asprintf(&json, "{\"hooks\":{},%s", plain + 1) < 0) {
+        exit(1);
+    }
+    free(plain);
+    return json;
+}
+
 static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
     rund__agent__v1__stdio__init(stdio);
     stdio->terminal = ports.terminal;

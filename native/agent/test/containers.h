@@ -19,6 +19,8 @@ struct ports {
 char *spec_json(const char *mode, const char *argument, bool terminal, int user);
 // With linux.resources, a JSON object.
 char *limited_spec_json(const char *mode, const char *argument, const char *resources);
+// With an empty object of hooks.
+char *hooked_spec_json(const char *mode, const char *argument);
 char *process_json(const char *mode, const char *argument, bool terminal, int user);
 
 int create(const char *id, const char *spec, struct ports ports);

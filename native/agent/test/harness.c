@@ -120,16 +120,29 @@ int agent_end(void) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int agent_open_files(void) {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%d/fd", agent_pid);
+static int count_entries(const char *path) {
     DIR *entries = opendir(path);
-    int count = 0;
+    if (entries == NULL) {
+        return -1;
+    }
+    int count = -2; // "." and ".."
     while (readdir(entries) != NULL) {
         count++;
     }
     closedir(entries);
     return count;
+}
+
+int agent_open_files(void) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/fd", agent_pid);
+    return count_entries(path);
+}
+
+int agent_entries(const char *directory) {
+    char path[96];
+    snprintf(path, sizeof path, "/proc/%d/root%s", agent_pid, directory);
+    return count_entries(path);
 }
 
 void send_all(int fd, const void *bytes, size_t length) {

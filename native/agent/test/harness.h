@@ -25,6 +25,8 @@ void agent_start(const char *program);
 // Closes the control connection; the exit status.
 int agent_end(void);
 int agent_open_files(void);
+// Entries of a directory as the agent sees it.
+int agent_entries(const char *directory);
 
 struct answer {
     int code; // 0 is good

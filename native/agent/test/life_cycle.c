@@ -127,6 +127,16 @@ static void killed_before_start(void) {
     free(spec);
 }
 
+static void hooks(void) {
+    section("a container with hooks, which is left to crun from start to end");
+    char *spec = hooked_spec_json("exit", "6");
+    CHECK(create("c", spec, NONE) == 0);
+    CHECK(ref("Start", "c", "") == 0);
+    CHECK(wait_exit("c", "") == 6);
+    CHECK(ref("Delete", "c", "") == 0);
+    free(spec);
+}
+
 static void execs(void) {
     section("execs: 8 at once, one that is not there, one that dies with its container");
     start_sleeper("c");
@@ -212,6 +222,7 @@ void test_life_cycle(void) {
     exit_statuses();
     wrong_order();
     killed_before_start();
+    hooks();
     execs();
     whole_container();
 }

@@ -26,6 +26,10 @@ static int run(const char *agent, const char *program, const char *samples, bool
     }
     section("after all that");
     CHECK(agent_open_files() == open_files);
+    CHECK(agent_entries("/run/crun") == 0);
+    CHECK(agent_entries("/run/rund") == 1); // .tmp
+    CHECK(agent_entries("/run/rund/.tmp") == 0);
+    CHECK(agent_entries("/sys/fs/cgroup/rund-test") == -1);
     CHECK(agent_end() == 0);
     rootfs_remove();
     return harness_result();

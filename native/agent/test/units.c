@@ -51,6 +51,9 @@ static void test_json(void) {
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         root_path_becomes(broken[i], NULL);
     }
+    CHECK(json_has("{\"a\":{\"hooks\":1},\"hooks\":{}}", 27, "hooks"));
+    CHECK(!json_has("{\"a\":{\"hooks\":1}}", 17, "hooks"));
+    CHECK(!json_has("", 0, "hooks"));
     char deep[5000];
     memset(deep, '[', sizeof deep - 1);
     deep[sizeof deep - 1] = '\0';
