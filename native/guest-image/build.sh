@@ -1,8 +1,7 @@
 #!/bin/sh
 # Builds the guest's operating system, an initramfs with the agent as /init and crun, and prints its path.
 #
-# The cpio is not compressed: the VMM copies it into guest memory, and unpacking a compressed one in the guest
-# takes longer than copying the bytes (docs/guest.md). Equal inputs give equal bytes.
+# The cpio is not compressed (docs/guest.md says why). Equal inputs give equal bytes.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -29,12 +29,16 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 cd "$work"
 
-# The suites that binary packages come from, as source; deb.debian.org when they are written in a way we do not read.
+# The archive and suite that crun's binary package comes from; Debian's own where apt has no lists yet.
+# shellcheck source=/dev/null
 . /etc/os-release
+# shellcheck disable=SC2016  # apt's own variables
+archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
+    "Codename: $VERSION_CODENAME" 'Component: main' 2>/dev/null | head -n 1)
 mkdir -p lists/partial
-cat > debian.sources <<EOF
+cat >debian.sources <<EOF
 Types: deb-src
-URIs: http://deb.debian.org/debian
+URIs: ${archive:-http://deb.debian.org/debian}
 Suites: $VERSION_CODENAME
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
