@@ -11,6 +11,7 @@
 
 #include "failure.h"
 #include "spawn.h"
+#include "sweep.h"
 #include "ttrpc.h"
 
 enum { HELLO_SECONDS = 30, HANG_UPS = 5 };
@@ -58,17 +59,29 @@ static void make_directories(const char *path) {
     make_directory(copy);
 }
 
-static void lock_engine(const char *path) {
-    // Held until this process ends; the engine, started meanwhile, does not inherit it.
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        fail_errno("cannot open %s", path);
-    }
-    struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    while (fcntl(fd, F_OFD_SETLKW, &whole_file) < 0) {
-        if (errno != EINTR) {
-            fail_errno("cannot lock %s", path);
+// Takes the engine's lock, F_RDLCK or F_WRLCK. It is held until the descriptor is closed, by the
+// end of this process at the latest; an engine that is started meanwhile does not inherit it.
+static int take_lock(const struct engine *engine, short type) {
+    for (;;) {
+        make_directories(engine->directory);
+        int fd = open(engine->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == ENOENT) {
+            continue; // swept away in between
         }
+        if (fd < 0) {
+            fail_errno("cannot open %s", engine->lock);
+        }
+        struct flock whole_file = {.l_type = type, .l_whence = SEEK_SET};
+        while (fcntl(fd, F_OFD_SETLKW, &whole_file) < 0) {
+            if (errno != EINTR) {
+                fail_errno("cannot lock %s", engine->lock);
+            }
+        }
+        struct stat status;
+        if (fstat(fd, &status) == 0 && status.st_nlink > 0) {
+            return fd;
+        }
+        close(fd);
     }
 }
 
@@ -98,13 +111,19 @@ static bool engine_answers(const char *socket_path) {
 
 void ensure_engine(const char *install_root, const struct config *config,
                    const struct invocation *invocation, const struct engine *engine) {
-    make_directories(engine->directory);
-    lock_engine(engine->lock);
+    // A shared lock keeps the engine from leaving, and many sandboxes can start at once.
+    int lock = take_lock(engine, F_RDLCK);
+    if (engine_answers(engine->socket)) {
+        return;
+    }
+    close(lock);
+    take_lock(engine, F_WRLCK);
     if (engine_answers(engine->socket)) {
         return;
     }
     if (unlink(engine->socket) < 0 && errno != ENOENT) {
         fail_errno("cannot remove the stale socket %s", engine->socket);
     }
+    sweep_state(config->state_dir);
     start_engine(install_root, config, invocation, engine);
 }

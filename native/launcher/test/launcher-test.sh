@@ -130,6 +130,18 @@ for isolation in namespace sandbox; do
 done
 
 fresh
+printf 'isolation = "sandbox"\n' >>"$RUND_CONFIG"
+run default gone start
+kill "$(engine_pid)"
+rm "${output#unix://}"
+run default killed start
+kill -9 "$(engine_pid)"
+run default alive start
+run default another start
+check "what an engine of one sandbox left is swept up, of a killed one it is kept" \
+    [ "$(find "$state" -name engine.lock | wc -l) $(find "$state" -name engine.sock | wc -l)" = "3 3" ]
+
+fresh
 RUND_FAKE=refuse
 run default one start
 check "the engine's reason reaches the user" \
