@@ -81,7 +81,7 @@ int port_accept(int listener) {
     return fd;
 }
 
-void agent_start(const char *program) {
+void agent_start(const char *program, const char *crun) {
     strcpy(host, "/tmp/rund-agent-test.XXXXXX");
     if (mkdtemp(host) == NULL) {
         die(host);
@@ -98,7 +98,7 @@ void agent_start(const char *program) {
         if (unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0) {
             die("making namespaces, which takes root");
         }
-        execl(program, program, host, (char *)NULL);
+        execl(program, program, host, crun, (char *)NULL);
         die(program);
     }
     control = port_accept(listener);

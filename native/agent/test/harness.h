@@ -21,7 +21,7 @@ int harness_result(void);
 // The agent, and the directory that plays the host. control is the connection to it.
 extern pid_t agent_pid;
 extern int control;
-void agent_start(const char *program);
+void agent_start(const char *program, const char *crun);
 // Closes the control connection; the exit status.
 int agent_end(void);
 int agent_open_files(void);

@@ -181,6 +181,24 @@ static void execs(void) {
     free(missing);
 }
 
+static void many_waits(void) {
+    section("more calls of Wait than the agent keeps");
+    enum { KEPT = 1024 };
+    static uint32_t waits[KEPT];
+    start_sleeper("c");
+    for (int i = 0; i < KEPT; i++) {
+        waits[i] = begin_ref("Wait", "c", "");
+    }
+    CHECK(ref("Wait", "c", "") == STATUS_RESOURCE_EXHAUSTED);
+    CHECK(send_signal("c", "", 9, false) == 0);
+    int right = 0;
+    for (int i = KEPT - 1; i >= 0; i--) { // the last comes first
+        right += await_exit(waits[i]) == 137;
+    }
+    CHECK(right == KEPT);
+    CHECK(ref("Delete", "c", "") == 0);
+}
+
 static size_t process_count(const char *id) {
     Rund__Agent__V1__ContainerRef request = RUND__AGENT__V1__CONTAINER_REF__INIT;
     request.container_id = (char *)id;
@@ -224,5 +242,6 @@ void test_life_cycle(void) {
     killed_before_start();
     hooks();
     execs();
+    many_waits();
     whole_container();
 }

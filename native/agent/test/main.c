@@ -1,4 +1,4 @@
-// Tests of the guest agent. usage: agent-test AGENT PROGRAM SAMPLES
+// Tests of the guest agent. usage: agent-test AGENT CRUN PROGRAM SAMPLES
 //
 // On the build machine it runs as root. As PID 1 of a virtual machine (test/in-guest.sh) it also
 // tests what takes a guest kernel: cgroup v2 with its controllers, and disks in slots.
@@ -12,11 +12,12 @@
 #include "containers.h"
 #include "tests.h"
 
-static int run(const char *agent, const char *program, const char *samples, bool in_guest) {
+static int run(const char *agent, const char *crun, const char *program, const char *samples,
+               bool in_guest) {
     signal(SIGPIPE, SIG_IGN);
     test_units(samples);
     rootfs_make(program);
-    agent_start(agent);
+    agent_start(agent, crun);
     test_protocol();
     int open_files = agent_open_files();
     test_life_cycle();
@@ -38,13 +39,13 @@ static int run(const char *agent, const char *program, const char *samples, bool
 int main(int argc, char **argv) {
     if (getpid() == 1) {
         boot();
-        run("/agent", "/program", "/samples", true);
+        run("/agent", "/bin/crun", "/program", "/samples", true);
         fflush(stdout);
         reboot(RB_AUTOBOOT);
     }
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s AGENT PROGRAM SAMPLES\n", argv[0]);
+    if (argc != 5) {
+        fprintf(stderr, "usage: %s AGENT CRUN PROGRAM SAMPLES\n", argv[0]);
         return 2;
     }
-    return run(argv[1], argv[2], argv[3], false);
+    return run(argv[1], argv[2], argv[3], argv[4], false);
 }

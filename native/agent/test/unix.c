@@ -14,11 +14,12 @@
 #include "clock.h"
 #include "platform.h"
 
-int platform_open_crun(void) {
-    return open("/bin/crun", O_RDONLY | O_CLOEXEC);
-}
-
 static const char *host;
+static const char *crun;
+
+int platform_open_crun(void) {
+    return open(crun, O_RDONLY | O_CLOEXEC);
+}
 
 int platform_dial(uint32_t port) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -43,13 +44,13 @@ static void prepare(const char *type, const char *target) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2 || getpid() != 1) {
-        fprintf(stderr, "usage, as PID 1 of a PID namespace and a mount namespace: %s HOST\n",
-                argv[0]);
+    if (argc != 3 || getpid() != 1) {
+        fprintf(stderr, "usage, as PID 1 of namespaces: %s HOST CRUN\n", argv[0]);
         return 1;
     }
     clock_main = clock_boottime();
     host = argv[1];
+    crun = argv[2];
     mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
     prepare("proc", "/proc");
     prepare("tmpfs", "/run");
