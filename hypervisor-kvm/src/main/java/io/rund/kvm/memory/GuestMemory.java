@@ -172,6 +172,25 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /**
+   * Copies {@code length} bytes of RAM at {@code gpa} to {@code dst}; unlike {@link #slice} without
+   * an allocation.
+   *
+   * @throws GuestFault as {@link #slice}
+   */
+  public void copyTo(long gpa, MemorySegment dst, long dstOffset, long length) {
+    MemorySegment.copy(ram, offset(gpa, length), dst, dstOffset, length);
+  }
+
+  /**
+   * Copies {@code length} bytes of {@code src} to the RAM at {@code gpa}.
+   *
+   * @throws GuestFault as {@link #slice}
+   */
+  public void copyFrom(MemorySegment src, long srcOffset, long gpa, long length) {
+    MemorySegment.copy(src, srcOffset, ram, offset(gpa, length), length);
+  }
+
+  /**
    * Where this process maps {@code gpa}, for system calls that take addresses (preadv, pwritev).
    * Valid until {@link #close}.
    *

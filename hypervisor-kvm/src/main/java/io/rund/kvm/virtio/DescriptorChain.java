@@ -152,7 +152,7 @@ public final class DescriptorChain {
         continue;
       }
       long n = Math.min(length - done, lengths[i] - skip);
-      MemorySegment.copy(memory.slice(addresses[i] + skip, n), 0, dst, dstOffset + done, n);
+      memory.copyTo(addresses[i] + skip, dst, dstOffset + done, n);
       done += n;
       skip = 0;
     }
@@ -173,7 +173,7 @@ public final class DescriptorChain {
         continue;
       }
       long n = Math.min(length - done, lengths[i] - skip);
-      MemorySegment.copy(src, srcOffset + done, memory.slice(addresses[i] + skip, n), 0, n);
+      memory.copyFrom(src, srcOffset + done, addresses[i] + skip, n);
       done += n;
       skip = 0;
     }

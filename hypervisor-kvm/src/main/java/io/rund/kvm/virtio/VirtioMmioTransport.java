@@ -191,6 +191,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     }
     kickFds = List.copyOf(fds);
     this.device = device;
+    faultLogged = false;
     generation++;
     clearRegisters();
   }

@@ -146,10 +146,20 @@ public final class Virtqueue {
     nextUsed++;
   }
 
-  /** Shows the driver what was pushed, with an interrupt if it wants one (2.7.7, 2.7.10). */
+  /** Shows the driver what was pushed, with an interrupt if it wants one. */
   public void flush() {
+    if (publish()) {
+      interrupt();
+    }
+  }
+
+  /**
+   * Shows the driver what was pushed; true if it wants an interrupt (2.7.7, 2.7.10), which the
+   * caller then sends. One interrupt may serve several queues of a device.
+   */
+  public boolean publish() {
     if (stopped || shownUsed == nextUsed) {
-      return;
+      return false;
     }
     VarHandle.releaseFence();
     memory.putShort(used + 2, nextUsed);
@@ -163,9 +173,12 @@ public final class Virtqueue {
       wanted = (memory.getShort(available) & AVAIL_NO_INTERRUPT) == 0;
     }
     shownUsed = nextUsed;
-    if (wanted) {
-      interrupt.run();
-    }
+    return wanted;
+  }
+
+  /** Sends the device's interrupt for used buffers. */
+  public void interrupt() {
+    interrupt.run();
   }
 
   /**

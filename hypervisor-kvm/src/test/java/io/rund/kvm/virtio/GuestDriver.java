@@ -9,6 +9,9 @@ import io.rund.core.linux.Libc;
 import io.rund.kvm.bus.IrqLine;
 import io.rund.kvm.bus.KickRegistry;
 import io.rund.kvm.memory.GuestMemory;
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.concurrent.atomic.AtomicLong;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -200,6 +203,23 @@ public final class GuestDriver implements AutoCloseable {
       assertTrue(System.nanoTime() < end, () -> "timed out waiting until " + what);
       Thread.onSpinWait();
     }
+  }
+
+  /**
+   * Repeats {@code work} until the loop's thread allocates nothing for it: the compiler needs some
+   * rounds to see that objects are not needed.
+   */
+  public void awaitNoAllocation(Runnable work) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    AtomicLong id = new AtomicLong();
+    onLoop(() -> id.set(Thread.currentThread().threadId()));
+    awaitTrue(
+        "the event loop allocates nothing",
+        () -> {
+          long before = threads.getThreadAllocatedBytes(id.get());
+          work.run();
+          return threads.getThreadAllocatedBytes(id.get()) == before;
+        });
   }
 
   public int interrupts() {

@@ -86,6 +86,8 @@ public final class Libc {
 
     public static native long preadv(int fd, long iovec, int count, long offset);
 
+    public static native long preadv2(int fd, long iovec, int count, long offset, int flags);
+
     public static native long pwritev(int fd, long iovec, int count, long offset);
   }
 }

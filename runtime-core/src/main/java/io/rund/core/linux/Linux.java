@@ -42,6 +42,8 @@ public final class Linux {
   public static final int EPOLLERR = 8;
   public static final int EPOLLHUP = 0x10;
 
+  public static final int RWF_NOWAIT = 8;
+
   public static final int FALLOC_FL_KEEP_SIZE = 1;
   public static final int FALLOC_FL_PUNCH_HOLE = 2;
   public static final int FALLOC_FL_ZERO_RANGE = 0x10;

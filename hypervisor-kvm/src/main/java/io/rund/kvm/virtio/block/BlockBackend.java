@@ -17,6 +17,13 @@ public interface BlockBackend extends AutoCloseable {
   /** Names the backend in messages and is what the guest reads as the disk's serial number. */
   String name();
 
+  /**
+   * Fills {@code data} if that takes no wait for a disk, as for bytes that the host has in memory.
+   * The one transfer that is called on the event loop, and only while no other is under way.
+   * Returns EAGAIN if it cannot; part of {@code data} may then be filled.
+   */
+  int readNow(long offset, IoVector data);
+
   /** Fills {@code data} from {@code offset} on. May change {@code data}. */
   int read(long offset, IoVector data);
 

@@ -91,6 +91,9 @@ public final class VsockDevice implements VirtioDevice {
   private Virtqueue tx;
   private boolean txWaits;
 
+  /** Whether a kick is being answered, so that {@link #flush} comes at the end. */
+  private boolean inTurn;
+
   /** A buffer kept for the next stream that needs one, so that steady traffic allocates none. */
   private ReceiveBuffer spare;
 
@@ -146,16 +149,22 @@ public final class VsockDevice implements VirtioDevice {
     rx = queues.get(RX);
     tx = queues.get(TX);
     txWaits = false;
+    inTurn = false;
     rx.disableKicks();
   }
 
   @Override
   public boolean kicked(int queue) {
-    return switch (queue) {
-      case RX -> sendWaiting();
-      case TX -> takePackets();
-      default -> false;
-    };
+    inTurn = true;
+    boolean more =
+        switch (queue) {
+          case RX -> sendWaiting();
+          case TX -> takePackets();
+          default -> false;
+        };
+    inTurn = false;
+    flush();
+    return more;
   }
 
   @Override
@@ -188,7 +197,7 @@ public final class VsockDevice implements VirtioDevice {
     int budget = TURN;
     while (budget > 0) {
       if (resets.size() > MAX_WAITING_RESETS) {
-        flush();
+        boolean _ = sendControl();
         txWaits = resets.size() > MAX_WAITING_RESETS;
         if (txWaits) {
           break;
@@ -203,8 +212,6 @@ public final class VsockDevice implements VirtioDevice {
         break;
       }
     }
-    tx.flush();
-    flush();
     return budget == 0;
   }
 
@@ -275,7 +282,7 @@ public final class VsockDevice implements VirtioDevice {
         connection.tellWritable();
       }
     }
-    flush();
+    boolean _ = sendControl();
     if (txWaits) {
       txWaits = false;
       txWaits = takePackets() || txWaits;
@@ -293,10 +300,17 @@ public final class VsockDevice implements VirtioDevice {
     }
   }
 
-  /** Sends the control packets that can go and shows the guest all that was put in its buffers. */
+  /** Sends the control packets that can go and shows the guest all that was done. */
   void flush() {
+    if (inTurn) {
+      // One interrupt will serve all that is done meanwhile, in both queues.
+      return;
+    }
     boolean _ = sendControl();
-    rx.flush();
+    boolean wanted = tx.publish();
+    if (rx.publish() || wanted) {
+      rx.interrupt();
+    }
   }
 
   /** Puts control packets into the guest's buffers; true if none is left. */
@@ -380,7 +394,7 @@ public final class VsockDevice implements VirtioDevice {
         taken += n;
       }
     }
-    rx.flush();
+    flush();
     src.position(src.position() + taken);
     if (taken < total && !connection.inBlocked) {
       connection.inBlocked = true;

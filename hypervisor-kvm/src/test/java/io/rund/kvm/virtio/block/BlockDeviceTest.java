@@ -276,6 +276,23 @@ class BlockDeviceTest {
     }
   }
 
+  @Test
+  void readsOfWhatTheHostHasInMemoryAllocateNothing() throws IOException {
+    disk(false);
+    Buffer header = header(IN, 8);
+    int head =
+        queue()
+            .chain(header, writable(guest.allocate(4096), 4096), writable(guest.allocate(1), 1));
+    guest.awaitNoAllocation(
+        () -> {
+          for (int i = 0; i < 100; i++) {
+            queue().offer(head);
+            queue().kickIfWanted();
+            queue().take();
+          }
+        });
+  }
+
   /** A disk whose reads wait until they are let go, and which may fail. */
   private static final class SlowBackend implements BlockBackend {
     final Semaphore permits = new Semaphore(0);
@@ -301,6 +318,11 @@ class BlockDeviceTest {
     @Override
     public String name() {
       return "slow";
+    }
+
+    @Override
+    public int readNow(long offset, IoVector data) {
+      return 11;
     }
 
     @Override

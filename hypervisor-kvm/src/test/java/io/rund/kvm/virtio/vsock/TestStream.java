@@ -16,6 +16,14 @@ final class TestStream implements VsockStream.Handler, Consumer<VsockStream> {
   final AtomicInteger closed = new AtomicInteger();
   volatile boolean reading = true;
   volatile boolean ended;
+
+  /** What is read is thrown away. */
+  volatile boolean forget;
+
+  /** Written for every piece that is read. */
+  volatile byte[] answer;
+
+  private final ByteBuffer buffer = ByteBuffer.allocate(10_000);
   volatile RuntimeException failure;
   volatile VsockStream stream;
 
@@ -41,14 +49,19 @@ final class TestStream implements VsockStream.Handler, Consumer<VsockStream> {
   }
 
   private void drain() {
-    ByteBuffer buffer = ByteBuffer.allocate(10_000);
+    buffer.clear();
     for (int n = stream.read(buffer); n != 0; n = stream.read(buffer)) {
       if (n < 0) {
         ended = true;
         return;
       }
-      received.write(buffer.array(), 0, n);
+      if (!forget) {
+        received.write(buffer.array(), 0, n);
+      }
       buffer.clear();
+      if (answer != null) {
+        stream.write(ByteBuffer.wrap(answer));
+      }
     }
   }
 

@@ -81,6 +81,52 @@ class VsockDeviceTest {
   }
 
   @Test
+  void packetAndItsAnswerCostOneInterrupt() {
+    connect();
+    host.answer = "pong".getBytes(US_ASCII);
+    guest.driver.settle();
+    guest.rx().interruptAfter(1);
+    guest.tx().interruptAfter(1);
+    int before = guest.driver.interrupts();
+    sendData("ping");
+    guest.expect(GUEST_PORT, PORT, RW);
+    guest.driver.settle();
+    assertEquals(before + 1, guest.driver.interrupts());
+  }
+
+  @Test
+  void steadyTrafficAllocatesNothing() {
+    connect();
+    byte[] packet = random(8192);
+    int[] sent = {0};
+    guest.driver.awaitNoAllocation(
+        () -> {
+          for (int i = 0; i < 100; i++) {
+            sendInPlace(packet, sent[0]++);
+          }
+        });
+  }
+
+  /** Sends a packet from memory that is set up once, and takes the credit that comes back. */
+  private void sendInPlace(byte[] packet, int number) {
+    if (number == 0) {
+      guest.send(GUEST_PORT, PORT, RW, 0, packet);
+      host.forget = true;
+      lastHead = guest.lastHead();
+    } else {
+      guest.tx().offer(lastHead);
+      guest.tx().kickIfWanted();
+      guest.tx().take();
+    }
+    while (guest.rx().hasUsed()) {
+      guest.expect(GUEST_PORT, PORT, CREDIT_UPDATE);
+      guest.post(1);
+    }
+  }
+
+  private int lastHead;
+
+  @Test
   void portWithoutListenerIsReset() {
     guest.post(10);
     guest.send(GUEST_PORT, 77, REQUEST);

@@ -35,6 +35,7 @@ final class VsockGuest implements AutoCloseable {
   int bufferSize = 256 * 1024;
 
   int forwarded;
+  private int lastHead;
   private DriverQueue rx;
   private DriverQueue tx;
   private long rxMemory;
@@ -125,6 +126,12 @@ final class VsockGuest implements AutoCloseable {
     tx.descriptor(table, (head + 2) & mask, data + half, p.data.length - half, 0, 0);
     tx.offer(head);
     tx.kickIfWanted();
+    lastHead = head;
+  }
+
+  /** Where the last packet's descriptors begin. */
+  int lastHead() {
+    return lastHead;
   }
 
   private long bulkMemory;
