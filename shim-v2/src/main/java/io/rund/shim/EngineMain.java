@@ -16,23 +16,29 @@ public final class EngineMain {
   /** Serves until nobody needs it. */
   public static void main(String[] arguments) throws InterruptedException {
     Readiness readiness = new Readiness(-1);
+    KvmHypervisor hypervisor = new KvmHypervisor();
     Engine engine;
     try {
       EngineOptions options = EngineOptions.parse(arguments);
       readiness = new Readiness(options.readyFd());
       RundConfig config = RundConfig.read(options.config(), InstallRoot.find());
       EngineLog.open(options.log(), config.logLevel());
-      engine = new Engine(options, config, new KvmHypervisor());
+      engine = new Engine(options, config, hypervisor);
     } catch (RundException e) {
       readiness.failed(e.getMessage());
       System.exit(1);
       return;
     }
-    Runtime.getRuntime().addShutdownHook(new Thread(engine::close, "shutdown"));
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> close(engine, hypervisor), "shutdown"));
     readiness.ready();
     Logger log = LoggerFactory.getLogger(EngineMain.class);
     log.info("rund {} serves, pid {}", Version.current(), ProcessHandle.current().pid());
     engine.awaitIdle();
     System.exit(0);
+  }
+
+  private static void close(Engine engine, KvmHypervisor hypervisor) {
+    engine.close();
+    hypervisor.close();
   }
 }
