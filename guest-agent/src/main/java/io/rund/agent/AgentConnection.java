@@ -21,8 +21,12 @@ final class AgentConnection implements VsockStream.Handler {
   /** A guest that sends more at once than this yields to the other sandboxes of the loop. */
   private static final int READ_BUDGET = 16;
 
+  /** Statistics with every counter that a kernel has are a few KiB. */
+  private static final int MAX_ANSWER = 128 * 1024;
+
   private final VsockStream stream;
-  private final TtrpcClient client = new TtrpcClient("the sandbox's agent", this::send);
+  private final TtrpcClient client =
+      new TtrpcClient("the sandbox's agent", this::send, MAX_ANSWER);
   private final CompletableFuture<Void> whenClosed = new CompletableFuture<>();
   private final ByteBuffer received = ByteBuffer.allocate(16 * 1024);
   private final Queue<ByteBuffer> unsent = new ArrayDeque<>();

@@ -6,10 +6,11 @@ import java.util.function.IntConsumer;
 
 /**
  * Cuts a byte stream into frames, however it was fragmented. Holds at most one frame's payload. A
- * frame longer than {@link Frame#MAX_PAYLOAD} is skipped without being stored, and reported, so
- * that its caller alone gets an error. Not safe for use by several threads.
+ * frame that is too long is skipped without being stored, and reported, so that its caller alone
+ * gets an error. Not safe for use by several threads.
  */
 public final class FrameReader {
+  private final int maxPayload;
   private final Consumer<Frame> onFrame;
   private final IntConsumer onOversized;
   private final ByteBuffer header = ByteBuffer.allocate(Frame.HEADER_SIZE);
@@ -21,6 +22,12 @@ public final class FrameReader {
    * @param onOversized takes the stream id of each frame that was too long
    */
   public FrameReader(Consumer<Frame> onFrame, IntConsumer onOversized) {
+    this(Frame.MAX_PAYLOAD, onFrame, onOversized);
+  }
+
+  /** With a limit of its own, at most {@link Frame#MAX_PAYLOAD} bytes of payload. */
+  FrameReader(int maxPayload, Consumer<Frame> onFrame, IntConsumer onOversized) {
+    this.maxPayload = maxPayload;
     this.onFrame = onFrame;
     this.onOversized = onOversized;
   }
@@ -51,7 +58,7 @@ public final class FrameReader {
 
   private void beginPayload() {
     long length = Integer.toUnsignedLong(header.getInt(0));
-    if (length > Frame.MAX_PAYLOAD) {
+    if (length > maxPayload) {
       toSkip = length;
       int streamId = header.getInt(4);
       header.clear();

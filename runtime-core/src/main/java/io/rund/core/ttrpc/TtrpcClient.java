@@ -36,7 +36,8 @@ public final class TtrpcClient {
 
   private final String peer;
   private final Consumer<ByteBuffer> sink;
-  private final FrameReader reader = new FrameReader(this::onFrame, this::onOversized);
+  private final int maxAnswer;
+  private final FrameReader reader;
   private final Map<Integer, Pending<?>> pending = new ConcurrentHashMap<>();
 
   /** Guards stream ids, their order on the wire, and the end. */
@@ -51,8 +52,20 @@ public final class TtrpcClient {
    *     connection has failed
    */
   public TtrpcClient(String peer, Consumer<ByteBuffer> sink) {
+    this(peer, sink, Frame.MAX_PAYLOAD);
+  }
+
+  /**
+   * For a peer that is not trusted: what it sends is stored, and once parsed takes up to 50 times
+   * its length.
+   *
+   * @param maxAnswer bytes that an answer may be long, at most {@link Frame#MAX_PAYLOAD}
+   */
+  public TtrpcClient(String peer, Consumer<ByteBuffer> sink, int maxAnswer) {
     this.peer = peer;
     this.sink = sink;
+    this.maxAnswer = maxAnswer;
+    this.reader = new FrameReader(maxAnswer, this::onFrame, this::onOversized);
   }
 
   /** A call that has no answer yet. */
@@ -196,7 +209,7 @@ public final class TtrpcClient {
       call.completeExceptionally(
           RundException.internal(
               "the answer of %s to %s is longer than %d bytes"
-                  .formatted(peer, call.method, Frame.MAX_PAYLOAD),
+                  .formatted(peer, call.method, maxAnswer),
               null));
     }
   }

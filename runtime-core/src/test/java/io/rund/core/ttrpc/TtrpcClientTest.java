@@ -108,6 +108,19 @@ class TtrpcClientTest {
   }
 
   @Test
+  void answersOfAnUntrustedPeerHaveALimitOfTheirOwn() throws Exception {
+    TtrpcClient careful = new TtrpcClient("the peer", frame -> {}, 100);
+    KeyValue request = KeyValue.getDefaultInstance();
+    var tooLong = careful.call("s", "m", request, KeyValue.parser(), null);
+    var fits = careful.call("s", "m", request, KeyValue.parser(), null);
+    careful.receive(Frame.encode(1, Frame.RESPONSE, ok("x".repeat(200))));
+    careful.receive(Frame.encode(3, Frame.RESPONSE, ok("x".repeat(80))));
+    assertEquals(
+        "the answer of the peer to m is longer than 100 bytes", failure(tooLong).getMessage());
+    assertEquals(80, fits.get().getValue().length());
+  }
+
+  @Test
   void theEndFailsAllCallsNowAndLater() {
     var call = call(Duration.ofHours(1));
     client.fail(new EOFException("gone"));
