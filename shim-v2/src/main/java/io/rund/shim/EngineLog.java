@@ -11,6 +11,7 @@ import ch.qos.logback.core.LayoutBase;
 import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
 import ch.qos.logback.core.spi.ContextAwareBase;
 import io.rund.core.config.RundConfig.LogLevel;
+import io.rund.shim.containerd.Namespaces;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -55,6 +56,7 @@ public final class EngineLog extends ContextAwareBase implements Configurator {
     @Override
     public String doLayout(ILoggingEvent event) {
       String logger = event.getLoggerName();
+      String container = event.getMDCPropertyMap().get(Namespaces.LOG_KEY);
       StringBuilder line =
           new StringBuilder(160)
               .append(Instant.ofEpochMilli(event.getTimeStamp()).truncatedTo(ChronoUnit.MILLIS))
@@ -65,6 +67,7 @@ public final class EngineLog extends ContextAwareBase implements Configurator {
               .append("] ")
               .append(logger, logger.lastIndexOf('.') + 1, logger.length())
               .append(": ")
+              .append(container == null ? "" : container + ": ")
               .append(event.getFormattedMessage())
               .append('\n');
       if (event.getThrowableProxy() != null) {

@@ -52,6 +52,7 @@ public final class EventPublisher implements EventSink, AutoCloseable {
   @Override
   public void publish(TaskEvent event) {
     Envelope envelope = EventWire.envelope(event, System.currentTimeMillis() * 1_000_000L);
+    log.info("{}/{}: {}", event.namespace(), event.containerId(), envelope.getTopic());
     if (!queue.offer(new Entry(envelope, System.nanoTime()))) {
       log.error("{} events wait for containerd; dropping {}", CAPACITY, event);
     }

@@ -6,6 +6,7 @@ import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.ttrpc.TtrpcService.RequestContext;
 import java.nio.file.Path;
 import java.util.List;
+import org.slf4j.MDC;
 
 /**
  * Which containerd namespace a request is about. containerd says so in the metadata of each request
@@ -14,7 +15,13 @@ import java.util.List;
  * for each task. A containerd that was restarted connects anew and does not create; it means the
  * one container that has the id.
  */
-final class Namespaces {
+public final class Namespaces {
+  /**
+   * What the log knows the container as. Each request has a thread of its own, with which this
+   * ends.
+   */
+  public static final String LOG_KEY = "container";
+
   private static final String KEY = "containerd-namespace-ttrpc";
 
   private final ContainerService containers;
@@ -24,7 +31,8 @@ final class Namespaces {
   }
 
   /** The namespace of a container to be made; bundles lie in STATE/NAMESPACE/ID. */
-  String ofNew(RequestContext context, Path bundle) {
+  String ofNew(RequestContext context, String id, Path bundle) {
+    MDC.put(LOG_KEY, id);
     String namespace = context.metadata().get(KEY);
     if (namespace == null) {
       Path parent = bundle.getParent();
@@ -41,6 +49,7 @@ final class Namespaces {
 
   /** The namespace of the container {@code id}. */
   String of(RequestContext context, String id) {
+    MDC.put(LOG_KEY, id);
     String namespace = context.metadata().get(KEY);
     if (namespace == null) {
       namespace = context.connection().get(KEY);

@@ -78,7 +78,7 @@ public final class TaskService {
     int pid =
         containers.create(
             new CreateRequest(
-                namespaces.ofNew(context, Path.of(request.getBundle())),
+                namespaces.ofNew(context, request.getId(), Path.of(request.getBundle())),
                 request.getId(),
                 Path.of(request.getBundle()),
                 TaskWire.rootfs(request.getRootfsList()),
