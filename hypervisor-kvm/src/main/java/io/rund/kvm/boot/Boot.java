@@ -47,7 +47,6 @@ public final class Boot {
       throw RundException.invalid(
           vcpus.size() + " vCPUs: this machine model has at most " + MpTable.MAX_CPUS);
     }
-    memory.useHugePages(Layout.EARLY_HEAP, Layout.EARLY_HEAP_END);
     KernelImage kernel = KernelImage.load(config.kernel(), memory);
     Initramfs initramfs = Initramfs.load(config.initramfs(), memory, kernel.end());
     boolean console = config.console().isPresent();

@@ -32,8 +32,6 @@ record Initramfs(long address, long size) {
                     .formatted(memory.size() >> 20, path, Math.ceilDiv(size, 1L << 20))
                 + " raise the limit");
       }
-      long early = memory.size() / Layout.RAM_PER_STRUCT_PAGES + Layout.MEMBLOCK_SIZE;
-      memory.useHugePages(Math.max(kernelEnd, address - early), top);
       KernelImage.fill(file, 0, memory, address, size);
       return new Initramfs(address, size);
     } catch (IOException e) {

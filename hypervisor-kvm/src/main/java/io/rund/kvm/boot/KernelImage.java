@@ -94,9 +94,7 @@ record KernelImage(long entry, long end) {
     if (segments.stream().noneMatch(s -> within(entry - s.address, 1, s.fileSize))) {
       throw invalid(path, "its entry point is in no segment");
     }
-    long start = segments.stream().mapToLong(Segment::address).min().orElseThrow();
     long end = segments.stream().mapToLong(s -> s.address + s.memorySize).max().orElseThrow();
-    memory.useHugePages(start, end);
     for (Segment segment : segments) {
       fill(file, segment.offset, memory, segment.address, segment.fileSize);
     }

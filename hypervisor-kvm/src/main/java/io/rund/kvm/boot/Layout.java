@@ -27,22 +27,6 @@ final class Layout {
   /** What lies above is the kernel's. */
   static final long HIGH_RAM_START = 0x10_0000;
 
-  /**
-   * Where Linux 6.12 takes its first page allocations from, as KVM's page-fault trace shows; only
-   * ever a hint.
-   */
-  static final long EARLY_HEAP = 8 << 20;
-
-  static final long EARLY_HEAP_END = 12 << 20;
-
-  /**
-   * Before that, memblock allocates downwards from the end of RAM: 64 bytes for each 4 KiB page
-   * (struct page), and about this much for all else.
-   */
-  static final long MEMBLOCK_SIZE = 2 << 20;
-
-  static final int RAM_PER_STRUCT_PAGES = 64;
-
   /** How much the first page tables map; kernel and boot data must lie below. */
   static final long IDENTITY_MAPPED = 1L << 30;
 

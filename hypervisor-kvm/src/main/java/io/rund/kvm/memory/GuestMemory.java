@@ -1,7 +1,6 @@
 package io.rund.kvm.memory;
 
 import com.sun.jna.LastErrorException;
-import com.sun.jna.Native;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.linux.Fd;
@@ -12,13 +11,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
- * The RAM of one guest: a memfd mapped once, addressed by guest-physical address. Every access goes
- * through {@link #offset}, which throws {@link GuestFault} for any byte that is not RAM, so no
- * caller can be talked into touching something else. Values are little endian.
+ * The RAM of one guest: a file of {@link RamFiles} mapped once, addressed by guest-physical
+ * address. Every access goes through {@link #offset}, which throws {@link GuestFault} for any byte
+ * that is not RAM, so no caller can be talked into touching something else. Values are little
+ * endian.
  *
  * <p>RAM starts at address 0 and leaves out the hole from {@link #HOLE_START} to {@link #HOLE_END}
  * that devices use; what does not fit below it continues above. A range may not span the hole.
@@ -40,11 +38,6 @@ public final class GuestMemory implements AutoCloseable {
   /** A huge page of the host and of its nested page tables, in bytes. */
   private static final long HUGE_PAGE_SIZE = 2 << 20;
 
-  /** include/uapi/asm-generic/mman-common.h, since Linux 6.1. */
-  private static final int MADV_COLLAPSE = 25;
-
-  private static final Logger log = LoggerFactory.getLogger(GuestMemory.class);
-
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
@@ -61,14 +54,14 @@ public final class GuestMemory implements AutoCloseable {
    */
   public record Region(long address, long hostAddress, long length) {}
 
-  private final Fd memfd;
+  private final Fd file;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment ram;
   private final long lowSize;
   private final long highSize;
 
-  private GuestMemory(Fd memfd, long address, long bytes) {
-    this.memfd = memfd;
+  private GuestMemory(Fd file, long address, long bytes) {
+    this.file = file;
     this.ram =
         MemorySegment.ofAddress(address)
             .reinterpret(bytes, arena, segment -> Libc.munmap(address, bytes));
@@ -79,7 +72,7 @@ public final class GuestMemory implements AutoCloseable {
   /**
    * Makes {@code bytes} of RAM, all zero and not yet backed by host pages.
    *
-   * @param name of the memfd, seen in /proc/PID/maps
+   * @param name of the file, seen in /proc/PID/maps
    * @param bytes a positive multiple of {@link #PAGE_SIZE}
    * @throws RundException INVALID_ARGUMENT for another size, RESOURCE_EXHAUSTED if the host refuses
    */
@@ -88,14 +81,14 @@ public final class GuestMemory implements AutoCloseable {
       throw RundException.invalid(
           "guest memory of " + bytes + " bytes: give a positive multiple of " + PAGE_SIZE);
     }
-    Fd memfd = null;
+    Fd file = null;
     try {
-      memfd = new Fd(Libc.memfd_create(name, Linux.MFD_CLOEXEC));
-      Libc.ftruncate(memfd.number(), bytes);
-      return new GuestMemory(memfd, map(memfd, bytes), bytes);
+      file = RamFiles.create(name);
+      Libc.ftruncate(file.number(), bytes);
+      return new GuestMemory(file, map(file, bytes), bytes);
     } catch (LastErrorException e) {
-      if (memfd != null) {
-        memfd.close();
+      if (file != null) {
+        file.close();
       }
       throw new RundException(
           ErrorCode.RESOURCE_EXHAUSTED,
@@ -108,45 +101,24 @@ public final class GuestMemory implements AutoCloseable {
    * Maps RAM at a multiple of {@link #HUGE_PAGE_SIZE}: KVM gives the guest a huge page only where
    * host and guest addresses agree in their low bits.
    */
-  private static long map(Fd memfd, long bytes) {
+  private static long map(Fd file, long bytes) {
     long length = bytes + HUGE_PAGE_SIZE;
-    int flags = Linux.MAP_PRIVATE | Linux.MAP_ANONYMOUS | Linux.MAP_NORESERVE;
-    long reserved = Libc.mmap(0, length, Linux.PROT_NONE, flags, -1, 0);
+    int reserve = Linux.MAP_PRIVATE | Linux.MAP_ANONYMOUS | Linux.MAP_NORESERVE;
+    long reserved = Libc.mmap(0, length, Linux.PROT_NONE, reserve, -1, 0);
     long address = (reserved + HUGE_PAGE_SIZE - 1) & -HUGE_PAGE_SIZE;
-    long before = address - reserved;
-    if (before > 0) {
-      Libc.munmap(reserved, before);
+    try {
+      int flags = Linux.MAP_SHARED | Linux.MAP_FIXED | Linux.MAP_NORESERVE;
+      int access = Linux.PROT_READ | Linux.PROT_WRITE;
+      Libc.mmap(address, bytes, access, flags, file.number(), 0);
+    } catch (LastErrorException e) {
+      Libc.munmap(reserved, length);
+      throw e;
     }
-    Libc.munmap(address + bytes, HUGE_PAGE_SIZE - before);
-    return Libc.mmap(
-        address,
-        bytes,
-        Linux.PROT_READ | Linux.PROT_WRITE,
-        Linux.MAP_SHARED | Linux.MAP_FIXED | Linux.MAP_NORESERVE,
-        memfd.number(),
-        0);
-  }
-
-  /**
-   * Backs RAM from {@code start} to {@code end} (guest-physical, rounded outwards) with huge pages,
-   * where a kernel is about to use all of it: it then takes one nested page fault where it would
-   * take 512. A mere hint: what is no RAM below the hole is left out, and a host that will not
-   * (before Linux 6.1, or out of huge pages) only makes the guest slower.
-   */
-  public void useHugePages(long start, long end) {
-    long first = start & -HUGE_PAGE_SIZE;
-    long length =
-        Math.min(end + HUGE_PAGE_SIZE - 1, lowSize) / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE - first;
-    if (length <= 0) {
-      return;
+    if (address > reserved) {
+      Libc.munmap(reserved, address - reserved);
     }
-    for (long page = 0; page < length; page += HUGE_PAGE_SIZE) {
-      // Linux collapses no huge page of which nothing is present (mm/khugepaged.c).
-      putByte(first + page, getByte(first + page));
-    }
-    if (Libc.Try.madvise(hostAddress(first, length), length, MADV_COLLAPSE) != 0) {
-      log.debug("no huge pages for guest memory: errno {}", Native.getLastError());
-    }
+    Libc.munmap(address + bytes, reserved + length - address - bytes);
+    return address;
   }
 
   /** Bytes of RAM. */
@@ -247,11 +219,11 @@ public final class GuestMemory implements AutoCloseable {
         "guest-physical 0x%x, length 0x%x is not guest RAM".formatted(gpa, length));
   }
 
-  /** Unmaps the RAM and closes its memfd. Idempotent. */
+  /** Unmaps the RAM and closes its file. Idempotent. */
   @Override
   public void close() {
-    if (memfd.isOpen()) {
-      memfd.close();
+    if (file.isOpen()) {
+      file.close();
       arena.close();
     }
   }

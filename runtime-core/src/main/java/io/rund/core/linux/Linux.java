@@ -17,6 +17,7 @@ public final class Linux {
   public static final int O_CREAT = 0x40;
   public static final int O_NONBLOCK = 0x800;
   public static final int O_DIRECT = 0x4000;
+  public static final int O_TMPFILE = 0x410000;
   public static final int O_CLOEXEC = 0x80000;
 
   public static final int PROT_NONE = 0;
@@ -53,5 +54,9 @@ public final class Linux {
   public static final long SYS_GETTID = 186;
   public static final long SYS_TGKILL = 234;
   public static final long SYS_GETRANDOM = 318;
+  public static final long SYS_OPENAT = 257;
+  public static final long SYS_FSOPEN = 430;
+  public static final long SYS_FSCONFIG = 431;
+  public static final long SYS_FSMOUNT = 432;
   public static final long SYS_PIDFD_OPEN = 434;
 }
