@@ -30,7 +30,8 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
       try {
         boolean tscDeadline = kvm.extension(KvmAbi.Cap.TSC_DEADLINE_TIMER) != 0;
         Boot boot = new Boot(kvm.supportedCpuid(), tscDeadline);
-        return new Host(kvm, boot, kvm.extension(KvmAbi.Cap.MAX_VCPUS));
+        int maxVcpus = Math.min(kvm.extension(KvmAbi.Cap.MAX_VCPUS), Boot.MAX_VCPUS);
+        return new Host(kvm, boot, maxVcpus);
       } catch (RuntimeException e) {
         kvm.close();
         throw e;
@@ -62,7 +63,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     Host current = host();
     if (config.vcpus() < 1 || config.vcpus() > current.maxVcpus()) {
       throw RundException.invalid(
-          "sandbox %s wants %d vCPUs; KVM offers 1 to %d here"
+          "sandbox %s wants %d vCPUs; a VM can have 1 to %d here"
               .formatted(config.id(), config.vcpus(), current.maxVcpus()));
     }
     EventLoop loop = loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));

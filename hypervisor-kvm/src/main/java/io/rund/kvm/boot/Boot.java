@@ -10,6 +10,9 @@ import java.util.List;
 
 /** Readies a VM for its first instruction, the way Linux's 64-bit boot protocol wants it. */
 public final class Boot {
+  /** The most vCPUs that this machine model can describe to a kernel. */
+  public static final int MAX_VCPUS = MpTable.MAX_CPUS;
+
   private static final int MSR_MISC_ENABLE = 0x1a0;
   private static final long FAST_STRINGS = 1;
 
@@ -39,14 +42,11 @@ public final class Boot {
   /**
    * Fills the guest's memory and sets the vCPUs' registers.
    *
+   * @param vcpus 1 to {@link #MAX_VCPUS}
    * @param irqs for each device window in order, its interrupt
    * @throws RundException INVALID_ARGUMENT for a kernel or initramfs that is none or does not fit
    */
   public void load(VmConfig config, GuestMemory memory, List<KvmVcpu> vcpus, List<Integer> irqs) {
-    if (vcpus.size() > MpTable.MAX_CPUS) {
-      throw RundException.invalid(
-          vcpus.size() + " vCPUs: this machine model has at most " + MpTable.MAX_CPUS);
-    }
     KernelImage kernel = KernelImage.load(config.kernel(), memory);
     Initramfs initramfs = Initramfs.load(config.initramfs(), memory, kernel.end());
     boolean console = config.console().isPresent();
