@@ -69,7 +69,8 @@ class KvmHypervisorTest {
   void disksGoIntoFreeSlotsUntilThereAreNoMore() throws Exception {
     Path disk = Files.write(folder.resolve("disk"), new byte[(int) MIB]);
     DiskConfig config = new DiskConfig(disk, true);
-    try (VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()))) {
+    VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()));
+    try {
       for (int slot = 0; slot < SLOTS; slot++) {
         assertEquals(2 + slot, vm.plug(config));
       }
@@ -80,10 +81,11 @@ class KvmHypervisorTest {
       assertEquals(3, vm.plug(config));
       assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(0)));
       assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(2 + SLOTS)));
-      vm.close();
-      assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.plug(config)));
+    } finally {
       vm.close();
     }
+    assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.plug(config)));
+    vm.close();
   }
 
   @Test
