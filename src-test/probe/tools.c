@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -177,13 +179,39 @@ static int tty(int argc, char **argv) {
     return 0;
 }
 
+/* squat PATH: takes a unix socket and answers whoever comes with what is no protocol. */
+static int squat(int argc, char **argv) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (argc < 2 || strlen(argv[1]) >= sizeof address.sun_path || listener < 0) {
+        return fail("socket");
+    }
+    strcpy(address.sun_path, argv[1]);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener, 8) < 0) {
+        return fail(argv[1]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    for (int peer; (peer = accept(listener, NULL, NULL)) >= 0;) {
+        static const char nonsense[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        if (write(peer, nonsense, sizeof nonsense - 1) < 0) {
+            perror("probe: write");
+        }
+        shutdown(peer, SHUT_WR);
+        while (read(peer, block, BLOCK) > 0) {
+        }
+        close(peer);
+    }
+    return fail("accept");
+}
+
 int run_tool(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(int, char **);
     } tools[] = {{"hash", hash}, {"emit", emit},      {"echo", echo},
                  {"args", args}, {"exit", exit_with}, {"sleep", sleep_until_term},
-                 {"tty", tty}};
+                 {"tty", tty},   {"host", show_host}, {"squat", squat}};
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (strcmp(argv[0], tools[i].name) == 0)
             return tools[i].run(argc, argv);

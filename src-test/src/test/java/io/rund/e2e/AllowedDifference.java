@@ -1,0 +1,73 @@
+package io.rund.e2e;
+
+import java.util.List;
+import java.util.regex.Pattern;
+
+/**
+ * What a program may see differently under rund than under runc, and why: the whole list. A
+ * difference that is not here fails {@link DifferentialTest}.
+ *
+ * @param key which lines of the probe
+ * @param runc what the value may be under runc
+ * @param rund what the value may be under rund
+ */
+record AllowedDifference(Pattern key, Pattern runc, Pattern rund, String because) {
+  private static final String ANY = ".*";
+
+  private static final List<AllowedDifference> ALL =
+      List.of(
+          new AllowedDifference(
+              "uname\\.release", ANY, "6\\..*", "a sandbox runs a kernel of its own"),
+          new AllowedDifference(
+              "mount\\./(proc|sys)/.*",
+              ANY,
+              ANY,
+              "how a path is masked or made read-only is the executor's choice (runc, crun), and"
+                  + " which are there is the kernel's; what can be read and written there is"
+                  + " compared as read. and write."),
+          new AllowedDifference(
+              "mount\\./\\.options",
+              ANY,
+              ANY,
+              "the stripe of an ext4 is read from the disk's geometry, which virtio-blk does not"
+                  + " pass on"),
+          new AllowedDifference(
+              "mount\\..*\\.options",
+              ".*inode64.*",
+              ANY,
+              "a kernel without CONFIG_TMPFS_INODE64 does not list the option inode64"),
+          new AllowedDifference(
+              "namespace\\.time(_for_children)?",
+              "yes",
+              "\\(absent\\)",
+              "the guest's kernel has no time namespaces: its clock is the sandbox's already"),
+          new AllowedDifference(
+              "rlimit\\.(nproc|sigpending)",
+              "\\d+:\\d+",
+              "\\d+:\\d+",
+              "the kernel derives these from the size of its memory"),
+          new AllowedDifference(
+              "rlimit\\.memlock",
+              "\\d+:\\d+",
+              "\\d+:\\d+",
+              "not in the specification: inherited from containerd there, from the kernel here"),
+          new AllowedDifference(
+              "process\\.oom_score_adj",
+              "1",
+              "0",
+              "not in the specification: runc's shim passes on its own score, which containerd"
+                  + " raised by one"));
+
+  private AllowedDifference(String key, String runc, String rund, String because) {
+    this(Pattern.compile(key), Pattern.compile(runc), Pattern.compile(rund), because);
+  }
+
+  static boolean covers(String key, String runc, String rund) {
+    return ALL.stream()
+        .anyMatch(
+            allowed ->
+                allowed.key.matcher(key).matches()
+                    && allowed.runc.matcher(runc).matches()
+                    && allowed.rund.matcher(rund).matches());
+  }
+}

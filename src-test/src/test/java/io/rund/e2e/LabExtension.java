@@ -1,0 +1,97 @@
+package io.rund.e2e;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * Brings the lab up with the test image, once a run, and after each test compares what is on the
+ * host with what was there before the first one. A failed test shows the end of the logs.
+ */
+final class LabExtension implements BeforeAllCallback, AfterEachCallback {
+  private static final Duration LONG = Duration.ofMinutes(5);
+
+  private static HostState baseline;
+  private static String broken = "";
+
+  @Override
+  public void beforeAll(ExtensionContext context) {
+    if (!broken.isEmpty()) {
+      throw new AssertionError(broken);
+    }
+    if (baseline == null) {
+      try {
+        prepare();
+      } catch (AssertionError e) {
+        broken = "the lab or the first sandbox does not start: " + e.getMessage();
+        throw new AssertionError(broken, e);
+      }
+    }
+  }
+
+  private static void prepare() {
+    Lab.run(LONG, List.of(Lab.MODULE.resolve("lab/lab").toString(), "up")).expectExit(0);
+    String probe =
+        Lab.run(LONG, List.of(Lab.MODULE.resolve("probe/build.sh").toString()))
+            .expectExit(0)
+            .out()
+            .strip();
+    String archive =
+        Lab.run(LONG, List.of(Lab.MODULE.resolve("images/test.sh").toString(), probe))
+            .expectExit(0)
+            .out()
+            .strip();
+    // Twice and two at once: what the engine makes once, it has made then.
+    Lab.script(
+            LONG,
+            """
+            sweep
+            ctr image import --snapshotter devmapper "$1" >&2 || exit 1
+            sandbox $image warm-up-1 true || exit 1
+            sandbox $image warm-up-2 true & sandbox $image warm-up-3 true
+            wait $!
+            """,
+            archive)
+        .expectExit(0);
+    baseline = HostState.take();
+  }
+
+  @Override
+  public void afterEach(ExtensionContext context) {
+    Throwable failure = context.getExecutionException().orElse(null);
+    try {
+      HostState.assertNothingLeft(baseline);
+    } catch (AssertionError e) {
+      if (failure == null) {
+        failure = e;
+        showLogs(context);
+        renew();
+        throw e;
+      }
+      failure.addSuppressed(e);
+    }
+    if (failure != null) {
+      showLogs(context);
+      renew();
+    }
+  }
+
+  /** What one test left must not fail the next. */
+  private static void renew() {
+    Lab.script(LONG, "sweep");
+    baseline = HostState.take();
+  }
+
+  private static void showLogs(ExtensionContext context) {
+    Result logs =
+        Lab.script(
+            LONG,
+            """
+            echo '--- engine.log ---'; engine_log 60
+            echo '--- containerd.log ---'; tail -n 30 "$RUND_LAB_LOG"
+            """);
+    System.err.printf("%s failed:%n%s%n", context.getDisplayName(), logs.out());
+  }
+}

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# Sourced, in the lab, by every script of the end-to-end tests. PROBE is the probe's path there.
+set -uo pipefail
+
+export CONTAINERD_NAMESPACE=e2e
+# shellcheck disable=SC2034
+image=docker.io/rund/test:latest
+state=${CONTAINERD_ADDRESS%/*}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+runtime=io.containerd.rund.v2
+
+# sandbox [FLAG...] IMAGE ID COMMAND...: runs a container to its end. launch: starts it and returns.
+sandbox() { ctr run --rm --snapshotter devmapper --runtime "$runtime" "$@"; }
+launch() { ctr run -d --null-io --snapshotter devmapper --runtime "$runtime" "$@"; }
+
+# variant LINE...: from here on, $runtime is a rund whose engine has another configuration; variant_end waits until that
+# engine has left by itself.
+variant() {
+  local launcher
+  launcher=$(readlink -f "$(command -v containerd-shim-rund-v2)")
+  { echo "state_dir = \"$work/variant\""; echo 'idle_timeout = "3s"'; printf '%s\n' "$@"; } >"$work/rund.toml"
+  printf '#!/bin/sh\nRUND_CONFIG=%s exec %s "$@"\n' "$work/rund.toml" "$launcher" >"$work/containerd-shim-variant-v2"
+  chmod +x "$work/containerd-shim-variant-v2"
+  runtime=$work/containerd-shim-variant-v2
+}
+variant_left() { ! pgrep -f -- "--socket $work/variant" >/dev/null; }
+variant_end() { until_true 90 variant_left; say engine_left $?; }
+
+# attempt NAME COMMAND...: says NAME_status, and NAME: what was written to standard error, in one line.
+attempt() {
+  local name=$1
+  shift
+  "$@" 2>"$work/err"
+  say "${name}_status" $?
+  say "$name" "$(tr '\n' ' ' <"$work/err")"
+}
+
+# say KEY VALUE: one line of the answer that the test reads.
+say() { printf '%s=%s\n' "$1" "$2"; }
+
+# until_true SECONDS COMMAND...: whether COMMAND succeeds within SECONDS.
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.3
+  done
+}
+
+task_is() { ctr task ls | awk -v id="$1" -v status="$2" '$1 == id && $3 == status { found = 1 } END { exit !found }'; }
+
+# discard ID...: ends and forgets containers in whatever state.
+discard() {
+  local id
+  for id in "$@"; do
+    ctr task rm -f "$id" >/dev/null 2>&1
+    ctr container rm "$id" >/dev/null 2>&1
+  done
+}
+
+sweep() {
+  local ids
+  ids=$(ctr container ls -q)
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || discard $ids
+}
+
+# The engines that run; normally one.
+engines() { pgrep -f -- '^[^ ]*java .* --socket [^ ]*/engine.sock' || true; }
+
+engine_log() { for log in /run/rund/*/engine.log; do [ ! -f "$log" ] || tail -n "${1:-40}" "$log"; done; }
+
+# What rund, containerd and the kernel hold, one "kind<TAB>item" a line: the raw material of HostState.
+host_state() {
+  "$PROBE" host /run/rund /run/containerd/fifo "$state/io.containerd.runtime.v2.task"
+  ctr container ls -q | sed 's/^/container\t/'
+}
