@@ -17,6 +17,7 @@ import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -71,18 +72,13 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   private static final int REG_DRIVER_FEATURES_SEL = 0x024;
   private static final int REG_QUEUE_SEL = 0x030;
   private static final int REG_QUEUE_NUM_MAX = 0x034;
-  private static final int REG_QUEUE_NUM = 0x038;
-  private static final int REG_QUEUE_READY = 0x044;
 
-  /** Where the driver writes a queue's index to kick it. */
+  /** Where the driver writes a queue's index to kick it; KVM signals an eventfd for that. */
   static final int REG_QUEUE_NOTIFY = 0x050;
 
   private static final int REG_INTERRUPT_STATUS = 0x060;
   private static final int REG_INTERRUPT_ACK = 0x064;
   private static final int REG_STATUS = 0x070;
-  private static final int REG_QUEUE_DESC = 0x080;
-  private static final int REG_QUEUE_DRIVER = 0x090;
-  private static final int REG_QUEUE_DEVICE = 0x0a0;
   private static final int REG_SHM_LEN = 0x0b0;
   private static final int REG_SHM_BASE = 0x0b8;
   private static final int REG_CONFIG_GENERATION = 0x0fc;
@@ -102,27 +98,12 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     }
   }
 
-  /** What the driver has written for one queue. */
-  private static final class QueueRegisters {
-    int size;
-    boolean ready;
-    long descriptors;
-    long available;
-    long used;
-
-    Virtqueue.Layout layout() {
-      return new Virtqueue.Layout(size, descriptors, available, used);
-    }
-  }
-
   private final String name;
   private final GuestMemory memory;
   private final EventLoop loop;
   private final IrqLine irq;
   private final KickRegistry kicks;
   private final long address;
-  private final MemorySegment one = Arena.ofAuto().allocate(8, 8);
-  private final MemorySegment drain = Arena.ofAuto().allocate(8, 8);
 
   private volatile int interruptStatus;
   private volatile int status;
@@ -137,12 +118,9 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   private long driverFeatures;
   private int queueSelect;
   private QueueRegisters[] queues = {};
-  private boolean handedOver;
 
-  // On the loop.
-  private final List<EventLoop.Registration> registrations = new ArrayList<>();
-  private List<Virtqueue> active = List.of();
-  private VirtioDevice activeDevice;
+  /** What was handed over to the loop; null before DRIVER_OK. */
+  private ActiveDevice active;
 
   /**
    * @param name for messages: sandbox and slot
@@ -163,7 +141,6 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     this.irq = irq;
     this.kicks = kicks;
     this.address = address;
-    one.set(ValueLayout.JAVA_LONG, 0, 1);
   }
 
   /**
@@ -178,15 +155,14 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       throw new IllegalStateException(name + " already has a device");
     }
     List<Fd> fds = new ArrayList<>();
+    int assigned = 0;
     try {
-      for (int i = 0; i < device.queues(); i++) {
-        Fd fd = Fd.eventFd();
-        fds.add(fd);
-        kicks.assignKick(fd, address + REG_QUEUE_NOTIFY, i);
+      for (; assigned < device.queues(); assigned++) {
+        fds.add(Fd.eventFd());
+        kicks.assignKick(fds.get(assigned), address + REG_QUEUE_NOTIFY, assigned);
       }
     } catch (RuntimeException e) {
-      // The last one may have an eventfd and no kick.
-      closeKicks(fds, fds.size() - 1);
+      closeKicks(fds, assigned);
       throw e;
     }
     kickFds = List.copyOf(fds);
@@ -287,7 +263,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       case REG_DEVICE_FEATURES ->
           deviceFeaturesSelect >>> 1 == 0 ? (int) (offered() >>> (32 * deviceFeaturesSelect)) : 0;
       case REG_QUEUE_NUM_MAX -> selected() == null ? 0 : device.maxQueueSize();
-      case REG_QUEUE_READY -> selected() != null && selected().ready ? 1 : 0;
+      case QueueRegisters.READY -> selected() != null && selected().isReady() ? 1 : 0;
       case REG_STATUS -> status;
       // A shared memory region that does not exist has length and base -1 (4.2.2).
       case REG_SHM_LEN, REG_SHM_LEN + 4, REG_SHM_BASE, REG_SHM_BASE + 4 -> 0xffff_ffffL;
@@ -314,12 +290,6 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       case REG_DRIVER_FEATURES -> writeFeatures(value);
       case REG_QUEUE_SEL -> queueSelect = value;
       case REG_STATUS -> writeStatus(value);
-      case REG_QUEUE_NOTIFY -> {
-        // Only a guest that does not use a 32-bit write gets here; KVM takes the others.
-        if (value >= 0 && value < kickFds.size()) {
-          signal(kickFds.get(value));
-        }
-      }
       default -> writeQueue(offset, value);
     }
   }
@@ -338,41 +308,11 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     if (queue == null || (status & DRIVER_OK) != 0) {
       return;
     }
-    if (offset == REG_QUEUE_READY) {
-      queue.ready = false;
-      if (value == 1) {
-        try {
-          queue.layout().check(memory, device.maxQueueSize());
-          queue.ready = true;
-        } catch (GuestFault e) {
-          needsReset("queue " + queueSelect + ": " + e.getMessage());
-        }
-      }
-      return;
+    try {
+      queue.write(offset, value, memory, device.maxQueueSize());
+    } catch (GuestFault e) {
+      needsReset("queue " + queueSelect + ": " + e.getMessage());
     }
-    if (queue.ready) {
-      return;
-    }
-    switch (offset) {
-      case REG_QUEUE_NUM -> queue.size = value;
-      case REG_QUEUE_DESC -> queue.descriptors = low(queue.descriptors, value);
-      case REG_QUEUE_DESC + 4 -> queue.descriptors = high(queue.descriptors, value);
-      case REG_QUEUE_DRIVER -> queue.available = low(queue.available, value);
-      case REG_QUEUE_DRIVER + 4 -> queue.available = high(queue.available, value);
-      case REG_QUEUE_DEVICE -> queue.used = low(queue.used, value);
-      case REG_QUEUE_DEVICE + 4 -> queue.used = high(queue.used, value);
-      default -> {
-        // Not a register that can be written.
-      }
-    }
-  }
-
-  private static long low(long old, int value) {
-    return (old & 0xffff_ffff_0000_0000L) | Integer.toUnsignedLong(value);
-  }
-
-  private static long high(long old, int value) {
-    return (old & 0xffff_ffffL) | ((long) value << 32);
   }
 
   /** The driver's walk through its initialisation (3.1.1): bits are only ever added. */
@@ -413,124 +353,43 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   // The hand-over between the two worlds.
 
   private void handOver() {
-    List<Virtqueue> ready = new ArrayList<>();
-    boolean eventIndex = (driverFeatures & F_EVENT_IDX) != 0;
-    boolean indirect = (driverFeatures & F_INDIRECT_DESC) != 0;
-    for (int i = 0; i < queues.length; i++) {
-      String which = "queue " + i + ": ";
-      ready.add(
-          queues[i].ready
-              ? new Virtqueue(
-                  memory,
-                  queues[i].layout(),
-                  device.maxQueueSize(),
-                  eventIndex,
-                  indirect,
-                  this::interrupt,
-                  reason -> fault(which + reason))
-              : Virtqueue.absent(memory));
-    }
-    handedOver = true;
-    VirtioDevice activated = device;
-    List<Fd> fds = kickFds;
+    ActiveDevice activated =
+        new ActiveDevice(loop, device, kickFds, this::makeQueue, this::needsReset);
+    active = activated;
     long features = driverFeatures;
-    loop.execute(() -> activate(activated, features, List.copyOf(ready), fds));
+    loop.execute(() -> activated.start(features));
+  }
+
+  private Virtqueue makeQueue(int i, Consumer<String> onFault) {
+    return queues[i].isReady()
+        ? new Virtqueue(
+            memory,
+            queues[i].layout(),
+            device.maxQueueSize(),
+            (driverFeatures & F_EVENT_IDX) != 0,
+            (driverFeatures & F_INDIRECT_DESC) != 0,
+            this::interrupt,
+            onFault)
+        : Virtqueue.absent(memory);
   }
 
   /** Waits until the loop has given queues and device back. */
   private void quiesce() {
-    if (!handedOver) {
+    if (active == null) {
       return;
     }
     CompletableFuture<Void> quiet = new CompletableFuture<>();
-    VirtioDevice stopped = device;
-    loop.execute(() -> deactivate(stopped, () -> quiet.complete(null)));
+    ActiveDevice stopped = active;
+    loop.execute(() -> stopped.stop(() -> quiet.complete(null)));
     quiet.join();
-    handedOver = false;
+    active = null;
   }
 
-  // Queues: the event loop.
-
-  private void activate(
-      VirtioDevice activated, long features, List<Virtqueue> ready, List<Fd> fds) {
-    active = ready;
-    activeDevice = activated;
-    try {
-      activated.activate(features, ready);
-    } catch (RuntimeException e) {
-      deviceFailed(e);
-      return;
-    }
-    for (int i = 0; i < fds.size(); i++) {
-      registrations.add(
-          loop.register(fds.get(i).number(), Linux.EPOLLIN, new Kick(activated, i, fds.get(i))));
-    }
-  }
-
-  private final class Kick implements EventLoop.Handler {
-    private final VirtioDevice kicked;
-    private final int queue;
-    private final Fd fd;
-
-    Kick(VirtioDevice kicked, int queue, Fd fd) {
-      this.kicked = kicked;
-      this.queue = queue;
-      this.fd = fd;
-    }
-
-    @Override
-    public void ready(int events) {
-      long _ = Libc.Try.read(fd.number(), drain.address(), Long.BYTES);
-      try {
-        if (kicked.kicked(queue)) {
-          signal(fd);
-        }
-      } catch (GuestFault e) {
-        fault("queue " + queue + ": " + e.getMessage());
-      } catch (RuntimeException e) {
-        deviceFailed(e);
-      }
-    }
-
-    @Override
-    public void failed(Throwable cause) {
-      fault("device failed: " + cause);
-    }
-  }
-
-  private void deactivate(VirtioDevice stopped, Runnable done) {
-    registrations.forEach(EventLoop.Registration::close);
-    registrations.clear();
-    active.forEach(Virtqueue::stop);
-    active = List.of();
-    activeDevice = null;
-    stopped.reset(done);
-  }
-
-  private void signal(Fd fd) {
-    long _ = Libc.Try.write(fd.number(), one.address(), Long.BYTES);
-  }
+  // Called by the device at work, on the loop.
 
   private void interrupt() {
     int _ = (int) INTERRUPT_STATUS.getAndBitwiseOr(this, INTERRUPT_USED);
     irq.raise();
-  }
-
-  private void deviceFailed(RuntimeException e) {
-    log.error("{}: device failed", name, e);
-    fault("device failed: " + e);
-  }
-
-  /** Stops the device until its driver resets it. */
-  private void fault(String reason) {
-    if (active.isEmpty()) {
-      return;
-    }
-    active.forEach(Virtqueue::stop);
-    VirtioDevice stopped = activeDevice;
-    // Later, since the device is in the middle of something.
-    loop.execute(() -> deactivate(stopped, () -> {}));
-    needsReset(reason);
   }
 
   private void needsReset(String reason) {

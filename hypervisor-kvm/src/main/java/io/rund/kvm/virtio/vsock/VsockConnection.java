@@ -24,6 +24,12 @@ final class VsockConnection implements VsockStream {
   static final int SEND_CREDIT = 2;
   static final int SEND_SHUTDOWN = 4;
 
+  /**
+   * Bytes sent before the guest must have acknowledged some, whatever buffer it claims to have: so
+   * one writer cannot keep the loop to itself.
+   */
+  private static final long MAX_UNDERWAY = 1 << 20;
+
   private enum Event {
     READABLE,
     WRITABLE,
@@ -281,7 +287,7 @@ final class VsockConnection implements VsockStream {
   /** How many bytes the guest has room for (5.10.6.3). */
   int credit() {
     long underway = Integer.toUnsignedLong(sent - guestForwarded);
-    long room = Integer.toUnsignedLong(guestBufferSize) - underway;
+    long room = Math.min(Integer.toUnsignedLong(guestBufferSize), MAX_UNDERWAY) - underway;
     return Math.clamp(room, 0, Integer.MAX_VALUE);
   }
 

@@ -249,6 +249,21 @@ class VsockDeviceTest {
   }
 
   @Test
+  void promiseOfAHugeBufferIsTakenForAMebibyte() {
+    guest.bufferSize = -1;
+    connect();
+    int sent = 0;
+    for (int taken = -1; taken != 0; sent += taken) {
+      taken = host.write(new byte[1 << 19]);
+      for (int left = taken; left > 0; ) {
+        left -= guest.expect(GUEST_PORT, PORT, RW).length();
+        guest.post(1);
+      }
+    }
+    assertEquals(1 << 20, sent);
+  }
+
+  @Test
   void writerWaitsForReceiveBuffers() {
     guest.post(3);
     guest.send(GUEST_PORT, PORT, REQUEST);

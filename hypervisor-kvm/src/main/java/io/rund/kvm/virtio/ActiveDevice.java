@@ -1,0 +1,133 @@
+package io.rund.kvm.virtio;
+
+import io.rund.core.linux.EventLoop;
+import io.rund.core.linux.Fd;
+import io.rund.core.linux.Libc;
+import io.rund.core.linux.Linux;
+import io.rund.kvm.memory.GuestFault;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A device from DRIVER_OK to its reset: its queues and the kicks that reach it. Belongs to the
+ * event loop. Whatever goes wrong in it, by the guest's fault or the device's own, ends here.
+ */
+final class ActiveDevice {
+  private static final Logger log = LoggerFactory.getLogger(ActiveDevice.class);
+
+  private final EventLoop loop;
+  private final VirtioDevice device;
+  private final List<Virtqueue> queues;
+  private final List<Fd> kicks;
+  private final Consumer<String> onFault;
+  private final List<EventLoop.Registration> registrations = new ArrayList<>();
+  private final MemorySegment counter = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
+  private boolean broken;
+
+  /** Makes the queues of a device. */
+  interface QueueFactory {
+    /**
+     * The i-th queue.
+     *
+     * @param onFault what the queue calls when the guest broke a rule in it
+     */
+    Virtqueue make(int i, Consumer<String> onFault);
+  }
+
+  /**
+   * @param kicks an eventfd for each queue
+   * @param onFault told at most once, when the device has been stopped before its time
+   */
+  ActiveDevice(
+      EventLoop loop,
+      VirtioDevice device,
+      List<Fd> kicks,
+      QueueFactory factory,
+      Consumer<String> onFault) {
+    this.loop = loop;
+    this.device = device;
+    this.kicks = kicks;
+    this.onFault = onFault;
+    List<Virtqueue> made = new ArrayList<>();
+    for (int i = 0; i < kicks.size(); i++) {
+      String queue = "queue " + i + ": ";
+      made.add(factory.make(i, reason -> fault(queue + reason)));
+    }
+    queues = List.copyOf(made);
+  }
+
+  void start(long features) {
+    try {
+      device.activate(features, queues);
+    } catch (RuntimeException e) {
+      failed(e);
+      return;
+    }
+    for (int i = 0; i < kicks.size(); i++) {
+      registrations.add(
+          loop.register(kicks.get(i).number(), Linux.EPOLLIN, new Kick(i, kicks.get(i))));
+    }
+  }
+
+  /** Runs {@code done} when nothing touches guest memory any more. May be called repeatedly. */
+  void stop(Runnable done) {
+    registrations.forEach(EventLoop.Registration::close);
+    registrations.clear();
+    queues.forEach(Virtqueue::stop);
+    device.reset(done);
+  }
+
+  private void fault(String reason) {
+    if (broken) {
+      return;
+    }
+    broken = true;
+    queues.forEach(Virtqueue::stop);
+    // Later, since the device is in the middle of something.
+    loop.execute(() -> stop(() -> {}));
+    onFault.accept(reason);
+  }
+
+  private void failed(RuntimeException e) {
+    log.error("virtio device of type {} failed", device.type(), e);
+    fault("device failed: " + e);
+  }
+
+  /** Kicks of one queue. */
+  private final class Kick implements EventLoop.Handler {
+    private final int queue;
+    private final Fd fd;
+
+    Kick(int queue, Fd fd) {
+      this.queue = queue;
+      this.fd = fd;
+    }
+
+    @Override
+    public void ready(int events) {
+      long _ = Libc.Try.read(fd.number(), counter.address(), Long.BYTES);
+      try {
+        if (device.kicked(queue)) {
+          // Again, after the loop's other handlers.
+          counter.set(ValueLayout.JAVA_LONG, 0, 1);
+          long _ = Libc.Try.write(fd.number(), counter.address(), Long.BYTES);
+        }
+      } catch (GuestFault e) {
+        fault("queue " + queue + ": " + e.getMessage());
+      } catch (RuntimeException e) {
+        ActiveDevice.this.failed(e);
+      }
+    }
+
+    @Override
+    public void failed(Throwable cause) {
+      fault("device failed: " + cause);
+    }
+  }
+}
