@@ -2,14 +2,11 @@ package io.rund.kvm.virtio;
 
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
-import io.rund.core.linux.Libc;
-import io.rund.core.linux.Linux;
 import io.rund.kvm.bus.IrqLine;
 import io.rund.kvm.bus.KickRegistry;
 import io.rund.kvm.bus.MmioDevice;
 import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.memory.GuestMemory;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;

@@ -119,9 +119,7 @@ public final class FileBackend implements BlockBackend {
   @Override
   public int readNow(long offset, IoVector data) {
     // Whatever keeps it from being filled, the ordinary read finds out.
-    long n =
-        Libc.Try.preadv2(
-            fd.number(), data.address(), data.count(), offset, Linux.RWF_NOWAIT);
+    long n = Libc.Try.preadv2(fd.number(), data.address(), data.count(), offset, Linux.RWF_NOWAIT);
     return n == data.bytes() ? 0 : Linux.EAGAIN;
   }
 

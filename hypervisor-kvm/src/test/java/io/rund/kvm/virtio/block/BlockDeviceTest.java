@@ -281,8 +281,7 @@ class BlockDeviceTest {
     disk(false);
     Buffer header = header(IN, 8);
     int head =
-        queue()
-            .chain(header, writable(guest.allocate(4096), 4096), writable(guest.allocate(1), 1));
+        queue().chain(header, writable(guest.allocate(4096), 4096), writable(guest.allocate(1), 1));
     guest.awaitNoAllocation(
         () -> {
           for (int i = 0; i < 100; i++) {
