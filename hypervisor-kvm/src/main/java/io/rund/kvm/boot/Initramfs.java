@@ -3,9 +3,7 @@ package io.rund.kvm.boot;
 import io.rund.core.error.RundException;
 import io.rund.kvm.memory.GuestMemory;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 
 /**
  * The initramfs in guest memory: at the top of the RAM below 3 GiB, out of the kernel's way.
@@ -19,7 +17,7 @@ record Initramfs(long address, long size) {
    * @throws RundException INVALID_ARGUMENT if the file cannot be read or does not fit
    */
   static Initramfs load(Path path, GuestMemory memory, long kernelEnd) {
-    try (FileChannel file = FileChannel.open(path, StandardOpenOption.READ)) {
+    try (MappedFile file = new MappedFile(path)) {
       long size = file.size();
       if (size == 0) {
         throw RundException.invalid("guest image " + path + " is empty; build it anew");
@@ -32,7 +30,7 @@ record Initramfs(long address, long size) {
                     .formatted(memory.size() >> 20, path, Math.ceilDiv(size, 1L << 20))
                 + " raise the limit");
       }
-      KernelImage.fill(file, 0, memory, address, size);
+      file.copy(0, size, memory, address);
       return new Initramfs(address, size);
     } catch (IOException e) {
       throw RundException.invalid(

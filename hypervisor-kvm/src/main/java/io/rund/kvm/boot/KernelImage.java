@@ -2,13 +2,10 @@ package io.rund.kvm.boot;
 
 import io.rund.core.error.RundException;
 import io.rund.kvm.memory.GuestMemory;
-import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -44,7 +41,7 @@ record KernelImage(long entry, long end) {
    *     not fit into the guest's memory
    */
   static KernelImage load(Path path, GuestMemory memory) {
-    try (FileChannel file = FileChannel.open(path, StandardOpenOption.READ)) {
+    try (MappedFile file = new MappedFile(path)) {
       return load(path, file, memory);
     } catch (IOException e) {
       throw RundException.invalid(
@@ -52,10 +49,11 @@ record KernelImage(long entry, long end) {
     }
   }
 
-  private static KernelImage load(Path path, FileChannel file, GuestMemory memory)
+  private static KernelImage load(Path path, MappedFile file, GuestMemory memory)
       throws IOException {
-    ByteBuffer header = read(file, 0, (int) Math.min(file.size(), BZIMAGE_OFFSET + 4));
-    if (header.limit() >= BZIMAGE_OFFSET + 4 && header.getInt(BZIMAGE_OFFSET) == BZIMAGE_MAGIC) {
+    ByteBuffer header = read(file, 0, Math.min(file.size(), BZIMAGE_OFFSET + Integer.BYTES));
+    if (header.limit() == BZIMAGE_OFFSET + Integer.BYTES
+        && header.getInt(BZIMAGE_OFFSET) == BZIMAGE_MAGIC) {
       throw invalid(path, "it is a compressed bzImage");
     }
     if (header.limit() < HEADER_SIZE || header.getInt(0) != ELF_MAGIC) {
@@ -77,7 +75,7 @@ record KernelImage(long entry, long end) {
         || !within(tableOffset, tableSize, file.size())) {
       throw invalid(path, "its program headers are broken");
     }
-    ByteBuffer table = read(file, tableOffset, (int) tableSize);
+    ByteBuffer table = read(file, tableOffset, tableSize);
     List<Segment> segments = new ArrayList<>();
     for (int at = 0; at < tableSize; at += PROGRAM_HEADER_SIZE) {
       if (table.getInt(at) == PT_LOAD) {
@@ -96,7 +94,7 @@ record KernelImage(long entry, long end) {
     }
     long end = segments.stream().mapToLong(s -> s.address + s.memorySize).max().orElseThrow();
     for (Segment segment : segments) {
-      fill(file, segment.offset, memory, segment.address, segment.fileSize);
+      file.copy(segment.offset, segment.fileSize, memory, segment.address);
     }
     return new KernelImage(entry, end);
   }
@@ -125,28 +123,8 @@ record KernelImage(long entry, long end) {
     return offset >= 0 && length >= 0 && offset <= limit && length <= limit - offset;
   }
 
-  private static ByteBuffer read(FileChannel file, long position, int length) throws IOException {
-    ByteBuffer buffer = ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN);
-    readFully(file, buffer, position);
-    return buffer.flip();
-  }
-
-  /** Reads a part of a file straight into guest memory. */
-  static void fill(FileChannel file, long position, GuestMemory memory, long gpa, long length)
-      throws IOException {
-    readFully(file, memory.slice(gpa, length).asByteBuffer(), position);
-  }
-
-  private static void readFully(FileChannel file, ByteBuffer buffer, long position)
-      throws IOException {
-    long at = position;
-    while (buffer.hasRemaining()) {
-      int n = file.read(buffer, at);
-      if (n < 0) {
-        throw new EOFException("the file became shorter");
-      }
-      at += n;
-    }
+  private static ByteBuffer read(MappedFile file, long position, long length) {
+    return file.bytes().asSlice(position, length).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   private static RundException invalid(Path path, String why) {

@@ -78,6 +78,8 @@ public final class Libc {
 
     public static native int epoll_wait(int epfd, long events, int maxEvents, int timeoutMillis);
 
+    public static native int madvise(long address, long length, int advice);
+
     public static native long read(int fd, long buffer, long count);
 
     public static native long write(int fd, long buffer, long count);
