@@ -30,6 +30,10 @@ public final class EventLoop implements Executor, AutoCloseable {
   private static final int EVENT_SIZE = 12;
 
   private static final int MAX_EVENTS = 64;
+
+  /** Tasks between two looks at the descriptors: a task that adds itself again holds off nobody. */
+  private static final int TASK_BUDGET = 256;
+
   private static final ValueLayout.OfLong DATA = ValueLayout.JAVA_LONG_UNALIGNED;
 
   /** What to do when a descriptor is ready. Called on the loop's thread. */
@@ -154,7 +158,9 @@ public final class EventLoop implements Executor, AutoCloseable {
 
   private void run() {
     while (!closed) {
-      int count = Libc.Try.epoll_wait(epoll.number(), events.address(), MAX_EVENTS, -1);
+      int count =
+          Libc.Try.epoll_wait(
+              epoll.number(), events.address(), MAX_EVENTS, tasks.isEmpty() ? -1 : 0);
       if (count < 0 && Native.getLastError() != Linux.EINTR) {
         log.error("epoll_wait on {}: errno {}", thread.getName(), Native.getLastError());
         break;
@@ -191,9 +197,11 @@ public final class EventLoop implements Executor, AutoCloseable {
   }
 
   private void runTasks() {
-    // Tasks may add tasks: they too run before the next wait, since execute() does not wake its own
-    // loop.
-    for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
+    for (int i = 0; i < TASK_BUDGET; i++) {
+      Runnable task = tasks.poll();
+      if (task == null) {
+        return;
+      }
       try {
         task.run();
       } catch (Throwable t) {
