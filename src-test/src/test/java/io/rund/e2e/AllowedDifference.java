@@ -42,6 +42,27 @@ record AllowedDifference(Pattern key, Pattern runc, Pattern rund, String because
               "\\(absent\\)",
               "the guest's kernel has no time namespaces: its clock is the sandbox's already"),
           new AllowedDifference(
+              "mount\\./sys\\.options",
+              "ro",
+              "rw",
+              "sysfs is mounted once in a sandbox and bound into the container; read-only by the"
+                  + " flags of that"),
+          new AllowedDifference(
+              "mount\\./dev/console\\.flags",
+              "noexec,nosuid,relatime,rw",
+              "relatime,rw",
+              "the executor binds the terminal from another mount of devpts than runc does"),
+          new AllowedDifference(
+              "process\\.pid|status\\.NSpid",
+              "[2-9]|\\d\\d+",
+              "[2-9]|\\d\\d+",
+              "the pid of an exec is the next free one, and runc uses up some on its way in"),
+          new AllowedDifference(
+              "process\\.session_leader",
+              "yes",
+              "no",
+              "crun makes a session for an exec only where it has a terminal"),
+          new AllowedDifference(
               "rlimit\\.(nproc|sigpending)",
               "\\d+:\\d+",
               "\\d+:\\d+",

@@ -53,8 +53,8 @@ class DifferentialTest {
         new Case(
             "terminal",
             "-t",
-            "script -q -e -c \"ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1"
-                + " probe view\" /dev/null </dev/null"),
+            "script -q -f -e -c \"ctr run --rm -t --snapshotter devmapper --runtime $runtime $image"
+                + " $1 probe view\" /dev/null </dev/null"),
         new Case(
             "exec as another user",
             "",

@@ -28,7 +28,7 @@ class TerminalTest {
             wait \\$session
             END
             # Non-interactive, so ctr stays in the foreground process group, which gets SIGWINCH.
-            script -q -e -c "sh $work/session" $work/screen </dev/null >/dev/null; say status $?
+            script -q -f -e -c "sh $work/session" $work/screen </dev/null >/dev/null; say status $?
             tr -d '\\r' <$work/screen | sed 's/^/screen=/'
             """,
             Lab.id("terminal"));
@@ -47,7 +47,7 @@ class TerminalTest {
             """
             ended() { ! task_is "$1" RUNNING; }
             { until_true 60 task_is "$1" RUNNING; printf 'echo sum $((40 + 2)); tty; exit 5\\n'; until_true 60 ended "$1"; } |
-              script -q -e -c "ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1 sh" $work/screen >/dev/null
+              script -q -f -e -c "ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1 sh" $work/screen >/dev/null
             say status ${PIPESTATUS[1]}
             tr -d '\\r' <$work/screen | sed 's/^/screen=/'
             """,

@@ -89,7 +89,7 @@ final class Sandbox implements AutoCloseable {
       Duration bound = factory.config().bootTimeout();
       GuestAgent agent = awaitAgent(vm, connected, bound);
       long ready = System.nanoTime();
-      GuestAgent.Hello hello = agent.hello(spec.hostname().orElse(""), bound);
+      GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
       bootPhases(timeline, started, ready, hello);
       timeline.phase("agent hello", ready);
       return new Sandbox(
