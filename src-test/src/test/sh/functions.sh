@@ -40,6 +40,9 @@ attempt() {
 # say KEY VALUE: one line of the answer that the test reads.
 say() { printf '%s=%s\n' "$1" "$2"; }
 
+# plain: what was on a terminal, without carriage returns and what script(1) types at the end of its own input.
+plain() { tr -d '\r' | sed 's/\^@//'; }
+
 # until_true SECONDS COMMAND...: whether COMMAND succeeds within SECONDS.
 until_true() {
   local end=$((SECONDS + $1))

@@ -72,9 +72,9 @@ class DifferentialTest {
             flags='%s'
             look() { %s; }
             runtime=io.containerd.runc.v2
-            look "$1" | tr -d '\\r' >$work/runc; say runc_status ${PIPESTATUS[0]}
+            look "$1" | plain >$work/runc; say runc_status ${PIPESTATUS[0]}
             runtime=io.containerd.rund.v2
-            look "$1" | tr -d '\\r' >$work/rund; say rund_status ${PIPESTATUS[0]}
+            look "$1" | plain >$work/rund; say rund_status ${PIPESTATUS[0]}
             sed 's/^/runc:/' $work/runc
             sed 's/^/rund:/' $work/rund
             """

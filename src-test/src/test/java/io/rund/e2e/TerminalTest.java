@@ -29,7 +29,7 @@ class TerminalTest {
             END
             # Non-interactive, so ctr stays in the foreground process group, which gets SIGWINCH.
             script -q -f -e -c "sh $work/session" $work/screen </dev/null >/dev/null; say status $?
-            tr -d '\\r' <$work/screen | sed 's/^/screen=/'
+            plain <$work/screen | sed 's/^/screen=/'
             """,
             Lab.id("terminal"));
     result.expect("status", "0");
@@ -49,7 +49,7 @@ class TerminalTest {
             { until_true 60 task_is "$1" RUNNING; printf 'echo sum $((40 + 2)); tty; exit 5\\n'; until_true 60 ended "$1"; } |
               script -q -f -e -c "ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1 sh" $work/screen >/dev/null
             say status ${PIPESTATUS[1]}
-            tr -d '\\r' <$work/screen | sed 's/^/screen=/'
+            plain <$work/screen | sed 's/^/screen=/'
             """,
             Lab.id("terminal"));
     List<String> screen = result.values("screen");
