@@ -77,6 +77,11 @@ public final class OciSpec {
     return root.deepCopy();
   }
 
+  /** process.args[0]. */
+  String program() {
+    return root.path("process").path("args").path(0).asText();
+  }
+
   public Optional<String> hostname() {
     return text(root.path("hostname"));
   }

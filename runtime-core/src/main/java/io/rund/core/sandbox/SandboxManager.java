@@ -74,6 +74,13 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
             sandbox.close();
           });
       return container;
+    } catch (RundException e) {
+      sandbox.close();
+      throw new RundException(
+          e.code(),
+          "cannot run %s from the root file system on %s: %s"
+              .formatted(spec.program(), request.rootfs().getFirst().source(), e.getMessage()),
+          e);
     } catch (RuntimeException e) {
       sandbox.close();
       throw e;
