@@ -84,7 +84,7 @@ shown ctr container rm $id
 step "What to try next"
 cat <<TEXT
    make lab                                                    a shell where containerd and rund are
-   ctr run --rm -t --snapshotter devmapper --runtime $runtime $image try bash
+   ctr run --rm -t --snapshotter devmapper --runtime $runtime $image try sh
    rund doctor                                                 is this host fit for rund?
    make test                                                   everything that docs/specification.md promises
    make bench                                                  how fast, compared with QEMU and with C
