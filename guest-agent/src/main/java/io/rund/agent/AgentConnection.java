@@ -25,8 +25,7 @@ final class AgentConnection implements VsockStream.Handler {
   private static final int MAX_ANSWER = 128 * 1024;
 
   private final VsockStream stream;
-  private final TtrpcClient client =
-      new TtrpcClient("the sandbox's agent", this::send, MAX_ANSWER);
+  private final TtrpcClient client = new TtrpcClient("the sandbox's agent", this::send, MAX_ANSWER);
   private final CompletableFuture<Void> whenClosed = new CompletableFuture<>();
   private final ByteBuffer received = ByteBuffer.allocate(16 * 1024);
   private final Queue<ByteBuffer> unsent = new ArrayDeque<>();
