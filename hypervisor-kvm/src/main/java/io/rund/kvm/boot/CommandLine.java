@@ -16,7 +16,8 @@ final class CommandLine {
           "random.trust_cpu=on",
           "tsc=reliable");
 
-  private static final String WITH_CONSOLE = "8250.nr_uarts=1 console=ttyS0 earlyprintk=ttyS0 loglevel=7";
+  private static final String WITH_CONSOLE =
+      "8250.nr_uarts=1 console=ttyS0 earlyprintk=ttyS0 loglevel=7";
   private static final String WITHOUT_CONSOLE = "quiet loglevel=1 8250.nr_uarts=0";
 
   private CommandLine() {}
