@@ -4,6 +4,7 @@ import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.boot.Boot;
 import io.rund.kvm.bus.ConsoleLog;
+import io.rund.kvm.bus.ConsoleTail;
 import io.rund.kvm.bus.MmioBus;
 import io.rund.kvm.bus.MmioDevice;
 import io.rund.kvm.bus.PioBus;
@@ -79,14 +80,19 @@ final class Machine implements AutoCloseable {
               new VirtioMmioTransport(
                   id + " slot " + slot, memory, loop, irq(slot), vm, MmioBus.address(slot))));
     }
-    Uart8250 console = config.console().map(path -> console(vm, new ConsoleLog(path))).orElse(null);
+    ConsoleTail tail = new ConsoleTail();
+    Uart8250 console =
+        config
+            .console()
+            .map(path -> console(vm, new ConsoleLog(path)))
+            .orElseGet(() -> new Uart8250(tail, () -> {}));
     List<KvmVcpu> cpus = new ArrayList<>();
     for (int i = 0; i < config.vcpus(); i++) {
       cpus.add(own(vm.createVcpu(i)));
     }
     boot.load(config, memory, cpus, slotIrqs);
     MmioBus mmio = new MmioBus(slots.toArray(MmioDevice[]::new));
-    vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio)));
+    vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio, tail)));
   }
 
   private IrqFd irq(int slot) {
@@ -97,7 +103,7 @@ final class Machine implements AutoCloseable {
     own(consoleLog);
     IrqFd irq = own(new IrqFd(vm, Uart8250.GSI));
     irq.connect();
-    return new Uart8250(consoleLog, irq);
+    return new Uart8250(consoleLog, irq::raise);
   }
 
   private <T extends AutoCloseable> T own(T part) {

@@ -2,6 +2,7 @@ package io.rund.kvm;
 
 import io.rund.core.hypervisor.VmExit;
 import io.rund.kvm.boot.Boot;
+import io.rund.kvm.bus.ConsoleTail;
 import io.rund.kvm.bus.MmioBus;
 import io.rund.kvm.bus.MmioDevice;
 import io.rund.kvm.bus.PioBus;
@@ -49,7 +50,10 @@ public final class TestMachine implements AutoCloseable {
       realMode(vcpu);
     }
     group =
-        new VcpuGroup("test", this.vcpus, new VcpuExits(new PioBus(console), new MmioBus(devices)));
+        new VcpuGroup(
+            "test",
+            this.vcpus,
+            new VcpuExits(new PioBus(console), new MmioBus(devices), new ConsoleTail()));
   }
 
   public TestMachine(int... code) {

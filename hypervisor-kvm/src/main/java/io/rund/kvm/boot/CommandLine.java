@@ -18,7 +18,10 @@ final class CommandLine {
 
   private static final String WITH_CONSOLE =
       "8250.nr_uarts=1 console=ttyS0 earlyprintk=ttyS0 loglevel=7";
-  private static final String WITHOUT_CONSOLE = "quiet loglevel=1 8250.nr_uarts=0";
+
+  /** Quiet, but for the words of a dying kernel: panic() prints whatever the log level is. */
+  private static final String WITHOUT_CONSOLE =
+      "quiet loglevel=1 8250.nr_uarts=0 earlyprintk=ttyS0,keep";
 
   private CommandLine() {}
 

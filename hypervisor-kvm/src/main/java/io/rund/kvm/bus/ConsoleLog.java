@@ -13,7 +13,7 @@ import org.slf4j.LoggerFactory;
  * The file that a guest's console goes to, line by line. It stops at {@link #LIMIT} bytes, since
  * the guest decides how much it prints. Belongs to its {@link Uart8250}, which serialises calls.
  */
-public final class ConsoleLog implements AutoCloseable {
+public final class ConsoleLog implements ConsoleOutput, AutoCloseable {
   /** Bytes a guest may print. */
   static final int LIMIT = 8 << 20;
 
@@ -38,7 +38,8 @@ public final class ConsoleLog implements AutoCloseable {
     }
   }
 
-  void append(byte character) {
+  @Override
+  public void append(byte character) {
     line[length++] = character;
     if (character == '\n' || length == line.length) {
       flush();

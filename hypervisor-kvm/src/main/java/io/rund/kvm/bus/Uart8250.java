@@ -31,15 +31,15 @@ public final class Uart8250 {
 
   private static final int REGISTERS = 8;
 
-  private final ConsoleLog log;
-  private final IrqLine irq;
+  private final ConsoleOutput output;
+  private final Runnable interrupt;
   private final int[] registers = new int[REGISTERS];
   private final int[] divisor = new int[2];
   private boolean transmitEmptyPending;
 
-  public Uart8250(ConsoleLog log, IrqLine irq) {
-    this.log = log;
-    this.irq = irq;
+  public Uart8250(ConsoleOutput output, Runnable interrupt) {
+    this.output = output;
+    this.interrupt = interrupt;
   }
 
   synchronized int read(int register) {
@@ -63,7 +63,7 @@ public final class Uart8250 {
         if (divisorLatch()) {
           divisor[0] = value;
         } else {
-          log.append((byte) value);
+          output.append((byte) value);
           raiseTransmitEmpty();
         }
       }
@@ -83,7 +83,7 @@ public final class Uart8250 {
   private void raiseTransmitEmpty() {
     if ((registers[INTERRUPT_ENABLE] & ENABLE_TRANSMIT_EMPTY) != 0) {
       transmitEmptyPending = true;
-      irq.raise();
+      interrupt.run();
     }
   }
 

@@ -1,6 +1,7 @@
 package io.rund.kvm.vcpu;
 
 import io.rund.core.hypervisor.VmExit;
+import io.rund.kvm.bus.ConsoleTail;
 import io.rund.kvm.bus.MmioBus;
 import io.rund.kvm.bus.PioBus;
 import io.rund.kvm.sys.KvmAbi;
@@ -20,10 +21,15 @@ public final class VcpuExits {
 
   private final PioBus pio;
   private final MmioBus mmio;
+  private final ConsoleTail tail;
 
-  public VcpuExits(PioBus pio, MmioBus mmio) {
+  /**
+   * @param tail the guest's last words, should it end
+   */
+  public VcpuExits(PioBus pio, MmioBus mmio, ConsoleTail tail) {
     this.pio = pio;
     this.mmio = mmio;
+    this.tail = tail;
   }
 
   /** Does what the guest asks for; null to go on, else how the VM ended. */
@@ -35,8 +41,8 @@ public final class VcpuExits {
       case KvmAbi.Exit.IO -> pio(run);
       case KvmAbi.Exit.INTR -> null;
       // A triple fault, which is how Linux resets the machine with `reboot=t`.
-      case KvmAbi.Exit.SHUTDOWN -> new VmExit.GuestShutdown();
-      case KvmAbi.Exit.SYSTEM_EVENT -> new VmExit.GuestShutdown();
+      case KvmAbi.Exit.SHUTDOWN -> new VmExit.GuestShutdown(tail.text());
+      case KvmAbi.Exit.SYSTEM_EVENT -> new VmExit.GuestShutdown(tail.text());
       case KvmAbi.Exit.FAIL_ENTRY ->
           failed(
               "the CPU refused to enter the guest, hardware reason 0x%x",
@@ -72,7 +78,7 @@ public final class VcpuExits {
       if (!out) {
         put(run, data, size, pio.read(port, size));
       } else if (pio.write(port, size, get(run, data, size))) {
-        return new VmExit.GuestShutdown();
+        return new VmExit.GuestShutdown(tail.text());
       }
     }
     return null;

@@ -16,24 +16,11 @@ class Uart8250Test {
   @TempDir private Path folder;
   private int interrupts;
 
-  private final IrqLine irq =
-      new IrqLine() {
-        @Override
-        public void raise() {
-          interrupts++;
-        }
-
-        @Override
-        public int gsi() {
-          return Uart8250.GSI;
-        }
-      };
-
   @Test
   void whatTheGuestPrintsIsInTheFile() throws IOException {
     Path path = folder.resolve("console.log");
     try (ConsoleLog log = new ConsoleLog(path)) {
-      PioBus bus = new PioBus(new Uart8250(log, irq));
+      PioBus bus = new PioBus(new Uart8250(log, () -> interrupts++));
       bus.write(COM1 + 3, 1, 0x83); // divisor latch: the next byte is no character
       bus.write(COM1, 1, 'X');
       bus.write(COM1 + 3, 1, 0x03);
@@ -47,7 +34,7 @@ class Uart8250Test {
   @Test
   void theTransmitInterruptComesWhenEnabledAndOnce() {
     try (ConsoleLog log = new ConsoleLog(folder.resolve("console.log"))) {
-      PioBus bus = new PioBus(new Uart8250(log, irq));
+      PioBus bus = new PioBus(new Uart8250(log, () -> interrupts++));
       print(bus, "a");
       assertEquals(0, interrupts);
       bus.write(COM1 + 1, 1, 0x02);
@@ -63,12 +50,22 @@ class Uart8250Test {
   void aGuestThatPrintsForEverDoesNotFillTheDisk() throws IOException {
     Path path = folder.resolve("console.log");
     try (ConsoleLog log = new ConsoleLog(path)) {
-      PioBus bus = new PioBus(new Uart8250(log, irq));
+      PioBus bus = new PioBus(new Uart8250(log, () -> interrupts++));
       for (int i = 0; i < ConsoleLog.LIMIT + (1 << 20); i++) {
         bus.write(COM1, 1, 'a');
       }
     }
     assertTrue(Files.size(path) < ConsoleLog.LIMIT + 1024);
+  }
+
+  @Test
+  void theLastWordsOfAGuestAreKeptAndPrintable() {
+    ConsoleTail tail = new ConsoleTail();
+    PioBus bus = new PioBus(new Uart8250(tail, () -> {}));
+    assertEquals("", tail.text());
+    print(bus, "x".repeat(10 * ConsoleTail.LIMIT) + "\r\n\033[31mKernel panic\n");
+    assertTrue(tail.text().endsWith("x\n?[31mKernel panic"), tail.text());
+    assertTrue(tail.text().length() < ConsoleTail.LIMIT);
   }
 
   @Test

@@ -179,7 +179,10 @@ final class Sandbox implements AutoCloseable {
 
   private static String describe(VmExit exit) {
     return switch (exit) {
-      case VmExit.GuestShutdown s -> "it shut down";
+      case VmExit.GuestShutdown(String lastWords) ->
+          lastWords.isEmpty()
+              ? "it reset itself without a word"
+              : "it reset itself and said:\n" + lastWords;
       case VmExit.Closed c -> "it was closed";
       case VmExit.Failed f -> f.reason();
     };
