@@ -62,6 +62,7 @@ discard() {
     ctr task rm -f "$id" >/dev/null 2>&1
     ctr container rm "$id" >/dev/null 2>&1
   done
+  return 0
 }
 
 sweep() {

@@ -9,6 +9,8 @@ import io.rund.core.ttrpc.wire.Response;
 import io.rund.shim.wire.task.CreateTaskRequest;
 import io.rund.shim.wire.task.DeleteRequest;
 import io.rund.shim.wire.task.StartRequest;
+import io.rund.shim.wire.task.WaitRequest;
+import io.rund.shim.wire.task.WaitResponse;
 import io.rund.shim.wire.types.Mount;
 import java.io.EOFException;
 import java.io.IOException;
@@ -19,8 +21,9 @@ import java.nio.file.Path;
 
 /**
  * Speaks to an engine as containerd does, to say what containerd never would: {@code SOCKET ID
- * BUNDLE [DEVICE]} creates and starts a task from a bundle and prints the error as {@code code=}
- * and {@code message=}. A program of its own, for the socket is in the lab.
+ * BUNDLE [DEVICE]} runs a task from a bundle to its end and prints the error as {@code code=} and
+ * {@code message=}, the exit status as {@code exit=}. A program of its own, for the socket is in
+ * the lab.
  */
 final class RawCreate {
   private static final String SERVICE = "containerd.task.v2.Task";
@@ -43,8 +46,10 @@ final class RawCreate {
       Response response = engine.call("Create", create.build());
       if (response.getStatus().getCode() == 0) {
         response = engine.call("Start", StartRequest.newBuilder().setId(args[1]).build());
-        Response deleted = engine.call("Delete", DeleteRequest.newBuilder().setId(args[1]).build());
-        System.out.println("deleted=" + deleted.getStatus().getCode());
+        Response ended = engine.call("Wait", WaitRequest.newBuilder().setId(args[1]).build());
+        WaitResponse exit = WaitResponse.parseFrom(ended.getPayload());
+        System.out.println("exit=" + exit.getExitStatus());
+        var _ = engine.call("Delete", DeleteRequest.newBuilder().setId(args[1]).build());
       }
       int code = response.getStatus().getCode();
       System.out.println("code=" + (code == 0 ? "OK" : ErrorCode.fromGrpcCode(code)));
