@@ -16,8 +16,8 @@ import java.util.List;
  * a has this one's class path.
  */
 final class ExitBenchmark {
-  private static final String EXITS = "100000";
-  private static final String ROUNDS = "5";
+  private static final String EXITS = "20000";
+  private static final String ROUNDS = "3";
   private static final double TARGET = 1.2;
 
   private ExitBenchmark() {}
@@ -36,39 +36,51 @@ final class ExitBenchmark {
             EXITS,
             ROUNDS);
     int pairs = Integer.parseInt(arguments[1]);
+    List<Round> a = new ArrayList<>();
+    List<Round> b = new ArrayList<>();
+    for (int i = 0; i < pairs; i++) {
+      a.add(run(java));
+      b.add(run(c));
+      System.out.printf("  B7, pair %d of %d: %s and %s%n", i + 1, pairs, a.get(i), b.get(i));
+    }
     Path folder = Path.of(arguments[2]);
-    compare("B7-pio", "VM exit for port I/O and back, Java and C", "pio_ns", java, c, pairs)
+    new Comparison(
+            "B7-pio",
+            "VM exit for port I/O and back, Java and C",
+            "ns",
+            a.stream().map(Round::pio).toList(),
+            b.stream().map(Round::pio).toList(),
+            TARGET)
         .write(folder);
-    compare(
+    new Comparison(
             "B7-mmio",
             "VM exit for memory-mapped I/O and back, Java and C",
-            "mmio_ns",
-            java,
-            c,
-            pairs)
+            "ns",
+            a.stream().map(Round::mmio).toList(),
+            b.stream().map(Round::mmio).toList(),
+            TARGET)
         .write(folder);
   }
 
-  private static Comparison compare(
-      String id, String what, String key, List<String> java, List<String> c, int pairs)
-      throws Exception {
-    return Comparison.of(id, what, "ns", TARGET, pairs, () -> run(java, key), () -> run(c, key));
-  }
+  /** Nanoseconds an exit. */
+  private record Round(double pio, double mmio) {}
 
-  private static double run(List<String> command, String key)
-      throws IOException, InterruptedException {
+  /** The medians of a program's rounds. */
+  private static Round run(List<String> command) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    List<Double> rounds = new ArrayList<>();
+    List<Double> pio = new ArrayList<>();
+    List<Double> mmio = new ArrayList<>();
     ObjectMapper json = new ObjectMapper();
     for (String line : process.inputReader().lines().toList()) {
       JsonNode round = json.readTree(line);
-      rounds.add(round.path(key).asDouble());
+      pio.add(round.path("pio_ns").asDouble());
+      mmio.add(round.path("mmio_ns").asDouble());
     }
-    if (process.waitFor() != 0 || rounds.isEmpty()) {
+    if (process.waitFor() != 0 || pio.isEmpty()) {
       throw new IllegalStateException(
           "%s ended with status %d".formatted(command, process.exitValue()));
     }
-    return Comparison.median(rounds);
+    return new Round(Comparison.median(pio), Comparison.median(mmio));
   }
 }
