@@ -24,9 +24,9 @@ class TaskOperationsTest {
             sleep 3; second=$(tail -n 1 $work/count)
             ctr task resume "$1" || exit
             until_true 60 grep -qx $((second + 3)) $work/count; say counts_on $?
+            ctr task kill -s KILL "$1"; wait
             say first $first
             say second $second
-            discard "$1"
             """,
             Lab.id("pause"));
     result.expectExit(0).expect("paused", "0").expect("counts_on", "0");

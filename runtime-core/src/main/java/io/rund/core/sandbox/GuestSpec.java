@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.Optional;
 import java.util.Set;
@@ -25,6 +26,9 @@ final class GuestSpec {
 
   /** Major numbers of devices that are the same in every kernel: mem (null, zero, urandom), tty. */
   private static final Set<Integer> KERNEL_DEVICES = Set.of(1, 5);
+
+  /** Bytes of one argument or variable with its final zero (include/uapi/linux/binfmts.h). */
+  private static final int MAX_ARG_STRLEN = 32 * 4096;
 
   private GuestSpec() {}
 
@@ -65,8 +69,22 @@ final class GuestSpec {
   }
 
   private static void adaptProcess(ObjectNode process) {
+    refuseLongStrings("args", process.path("args"));
+    refuseLongStrings("env", process.path("env"));
     process.remove("apparmorProfile");
     process.remove("selinuxLabel");
+  }
+
+  /** What execve(2) would refuse with E2BIG, when nobody is there any more to be told. */
+  private static void refuseLongStrings(String name, JsonNode strings) {
+    for (int i = 0; i < strings.size(); i++) {
+      int length = strings.path(i).asText().getBytes(StandardCharsets.UTF_8).length;
+      if (length >= MAX_ARG_STRLEN) {
+        throw RundException.invalid(
+            "argument list too long: process.%s[%d] has %d bytes, the kernel takes at most %d; pass a file instead"
+                .formatted(name, i, length, MAX_ARG_STRLEN - 1));
+      }
+    }
   }
 
   private static void refuseHostNetwork(OciSpec spec) {

@@ -106,6 +106,17 @@ class GuestSpecTest {
   }
 
   @Test
+  void anArgumentThatNoKernelTakesIsRefusedBeforeThereIsASandbox() throws IOException {
+    String longest = SPEC.replace("true\"]", "x".repeat(128 * 1024 - 1) + "\"]");
+    assertFalse(guest(longest).isEmpty());
+    RundException e =
+        assertThrows(RundException.class, () -> guest(longest.replace("[\"x", "[\"xx")));
+    assertTrue(
+        e.getMessage().contains("argument list too long: process.args[0] has 131072 bytes"),
+        e.getMessage().substring(0, 200));
+  }
+
+  @Test
   void anExecIsCheckedToo() {
     RundException e =
         assertThrows(
