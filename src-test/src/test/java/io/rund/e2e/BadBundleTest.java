@@ -56,8 +56,7 @@ class BadBundleTest {
                 """,
             Lab.id("bundle"))
         .expect("size", "1")
-        // Found out by execve(2), when the program has been started: no error but an exit, as under
-        // runc.
-        .expect("exit", "1");
+        .expect("code", "INVALID_ARGUMENT")
+        .expectWords("message", "argument list too long", "process.args[1]");
   }
 }
