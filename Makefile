@@ -5,7 +5,6 @@
 #   make run     a redis in a sandbox, started by a real containerd
 #   make test    unit, C and end-to-end tests
 #   make bench   the benchmarks; figures in target/bench
-#   make soak    many sandboxes for long; leaks fail it
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
 #   make lint    style of C and shell; make format mends the style of C and Java
@@ -32,7 +31,7 @@ c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.
 shell_sources = $(shell git ls-files --cached --others --exclude-standard | \
 	xargs -d '\n' grep -lE -m1 '^\#!/bin/(ba)?sh' 2>/dev/null)
 
-.PHONY: setup build native java run test test-native bench soak lab dist format lint clean
+.PHONY: setup build native java run test test-native bench lab dist format lint clean
 
 setup:
 	@native/setup.sh
@@ -68,9 +67,6 @@ test-native: native
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip
 	@src-test/bench.sh
-
-soak: dist
-	@src-test/soak.sh
 
 lab: dist
 	@src-test/lab/lab up
