@@ -29,16 +29,27 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 cd "$work"
 
-# The archive and suite that crun's binary package comes from; Debian's own where apt has no lists yet.
+# The archive that crun's binary package comes from.
 # shellcheck source=/dev/null
 . /etc/os-release
-# shellcheck disable=SC2016  # apt's own variables
-archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
-    "Codename: $VERSION_CODENAME" 'Component: main' 2>/dev/null | head -n 1)
+find_archive() {
+    # shellcheck disable=SC2016  # apt's own variables
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
+        "Codename: $VERSION_CODENAME" 'Component: main' 2>/dev/null | head -n 1
+}
+archive=$(find_archive)
+if [ -z "$archive" ]; then
+    apt-get -qq update || true
+    archive=$(find_archive)
+fi
+if [ -z "$archive" ]; then
+    say "apt knows no archive with Debian's packages: add one to its sources and run 'apt-get update'"
+    exit 1
+fi
 mkdir -p lists/partial
 cat >debian.sources <<EOF
 Types: deb-src
-URIs: ${archive:-http://deb.debian.org/debian}
+URIs: $archive
 Suites: $VERSION_CODENAME
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
