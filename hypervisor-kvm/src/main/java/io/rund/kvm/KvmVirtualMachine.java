@@ -3,6 +3,7 @@ package io.rund.kvm;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.hypervisor.VsockStream;
@@ -114,6 +115,15 @@ final class KvmVirtualMachine implements VirtualMachine {
       throw RundException.precondition("the VM of sandbox " + id + " has ended");
     }
   }
+
+  @Override
+  public void share(Share share) {
+    share.root().close();
+    throw new RundException(ErrorCode.UNIMPLEMENTED, "folders cannot be shared yet");
+  }
+
+  @Override
+  public void unshare(String name) {}
 
   @Override
   public void start() {

@@ -28,6 +28,19 @@ public interface VirtualMachine extends AutoCloseable {
   /** Takes the device out of a slot that the agent has unbound; closes its backend. */
   void unplug(int slot);
 
+  /**
+   * Lets the guest see a share, at once, and owns its descriptor from now on, also if this throws.
+   *
+   * @throws io.rund.core.error.RundException ALREADY_EXISTS if the name is taken
+   */
+  void share(Share share);
+
+  /**
+   * Takes a share away and closes every descriptor that the guest has in it; later requests there
+   * fail with ESTALE. Nothing happens if there is no such share.
+   */
+  void unshare(String name);
+
   /** Runs the vCPUs for the first time. */
   void start();
 

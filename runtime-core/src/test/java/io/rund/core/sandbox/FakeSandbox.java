@@ -4,6 +4,7 @@ import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.hypervisor.VsockStream;
@@ -63,6 +64,14 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void unplug(int slot) {}
+
+  @Override
+  public void share(Share share) {
+    share.root().close();
+  }
+
+  @Override
+  public void unshare(String name) {}
 
   @Override
   public void start() {}
