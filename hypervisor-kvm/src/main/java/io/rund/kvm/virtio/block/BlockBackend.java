@@ -1,5 +1,7 @@
 package io.rund.kvm.virtio.block;
 
+import io.rund.kvm.memory.IoVector;
+
 /**
  * What a disk's bytes are. Transfers are called on threads of {@link IoPool}, several at once, and
  * may block; offsets and lengths were checked against {@link #capacity}. Each returns 0, or the

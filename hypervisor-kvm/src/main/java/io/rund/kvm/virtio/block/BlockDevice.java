@@ -3,6 +3,7 @@ package io.rund.kvm.virtio.block;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Linux;
 import io.rund.kvm.memory.GuestMemory;
+import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DescriptorChain;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.Virtqueue;

@@ -2,6 +2,7 @@ package io.rund.kvm.virtio.block;
 
 import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.memory.GuestMemory;
+import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DescriptorChain;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

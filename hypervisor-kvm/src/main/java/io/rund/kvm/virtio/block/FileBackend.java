@@ -8,6 +8,7 @@ import io.rund.core.hypervisor.DiskConfig;
 import io.rund.core.linux.Fd;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
+import io.rund.kvm.memory.IoVector;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DriverQueue;
 import io.rund.kvm.virtio.DriverQueue.Buffer;
 import io.rund.kvm.virtio.GuestDriver;

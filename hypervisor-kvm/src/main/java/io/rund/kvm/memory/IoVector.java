@@ -1,4 +1,4 @@
-package io.rund.kvm.virtio.block;
+package io.rund.kvm.memory;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,17 +17,17 @@ public final class IoVector {
   private long bytes;
 
   /** {@code capacity} is at most IOV_MAX, 1024. */
-  IoVector(int capacity) {
+  public IoVector(int capacity) {
     entries = Arena.ofAuto().allocate((long) capacity * ENTRY, Long.BYTES);
   }
 
-  void clear() {
+  public void clear() {
     first = 0;
     end = 0;
     bytes = 0;
   }
 
-  void add(long address, long length) {
+  public void add(long address, long length) {
     entries.set(ValueLayout.JAVA_LONG, (long) end * ENTRY, address);
     entries.set(ValueLayout.JAVA_LONG, (long) end * ENTRY + 8, length);
     end++;

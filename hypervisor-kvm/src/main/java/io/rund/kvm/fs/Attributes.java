@@ -1,0 +1,100 @@
+package io.rund.kvm.fs;
+
+import io.rund.core.hypervisor.CachePolicy;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * What the host says of a file: a view of struct statx (include/uapi/linux/stat.h). Reused; for one
+ * thread.
+ */
+public final class Attributes {
+  static final int SIZE = 256;
+
+  private final MemorySegment statx = Arena.ofAuto().allocate(SIZE, Long.BYTES);
+  private CachePolicy cache = CachePolicy.NONE;
+
+  public int blockSize() {
+    return statx.get(ValueLayout.JAVA_INT, 4);
+  }
+
+  public int links() {
+    return statx.get(ValueLayout.JAVA_INT, 16);
+  }
+
+  public int uid() {
+    return statx.get(ValueLayout.JAVA_INT, 20);
+  }
+
+  public int gid() {
+    return statx.get(ValueLayout.JAVA_INT, 24);
+  }
+
+  /** Type and permissions: st_mode. */
+  public int mode() {
+    return Short.toUnsignedInt(statx.get(ValueLayout.JAVA_SHORT, 28));
+  }
+
+  public long inode() {
+    return statx.get(ValueLayout.JAVA_LONG, 32);
+  }
+
+  /** In bytes. */
+  public long size() {
+    return statx.get(ValueLayout.JAVA_LONG, 40);
+  }
+
+  /** In units of 512 bytes. */
+  public long blocks() {
+    return statx.get(ValueLayout.JAVA_LONG, 48);
+  }
+
+  /** Last access, in seconds since the epoch. */
+  public long accessSeconds() {
+    return statx.get(ValueLayout.JAVA_LONG, 64);
+  }
+
+  public int accessNanos() {
+    return statx.get(ValueLayout.JAVA_INT, 72);
+  }
+
+  /** Last change of the attributes, in seconds since the epoch. */
+  public long changeSeconds() {
+    return statx.get(ValueLayout.JAVA_LONG, 96);
+  }
+
+  public int changeNanos() {
+    return statx.get(ValueLayout.JAVA_INT, 104);
+  }
+
+  /** Last change of the contents, in seconds since the epoch. */
+  public long modifySeconds() {
+    return statx.get(ValueLayout.JAVA_LONG, 112);
+  }
+
+  public int modifyNanos() {
+    return statx.get(ValueLayout.JAVA_INT, 120);
+  }
+
+  /** Device that a device node stands for, in the encoding of the kernel's new_encode_dev. */
+  public int device() {
+    int major = statx.get(ValueLayout.JAVA_INT, 128);
+    int minor = statx.get(ValueLayout.JAVA_INT, 132);
+    return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+  }
+
+  /** How long the guest may believe this. */
+  public CachePolicy cache() {
+    return cache;
+  }
+
+  void setCache(CachePolicy policy) {
+    cache = policy;
+  }
+
+  /** Where statx(2) writes. */
+  long address() {
+    return statx.address();
+  }
+}

@@ -1,0 +1,250 @@
+package io.rund.kvm.fs;
+
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.CachePolicy;
+import io.rund.core.hypervisor.Share;
+import io.rund.core.linux.Linux;
+import io.rund.kvm.memory.IoVector;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * What the guest of one sandbox sees of the host: a read-only root folder, {@link #ROOT}, whose
+ * entries are the sandbox's shares. Operations work as system calls of a process of the host would.
+ *
+ * <p>Operations return 0 or more on success and a negative errno on failure; they do not throw for
+ * anything a guest or a disk may do. They block for as long as the host's file system does, and are
+ * called by threads of {@link WorkerCredentials#prepareThread}, any number at once. Node ids and
+ * handles are checked: one that is not or no longer valid gives -ESTALE (node) or -EBADF (handle).
+ * Where an operation fills an {@link Entry}, the guest holds that node once more.
+ */
+public final class SharedFileSystem implements AutoCloseable {
+  /** Node of the folder of shares. Is always there; forgetting it does nothing. */
+  public static final long ROOT = 1;
+
+  /** For operations on a node that may be given an open handle: none is. */
+  public static final long NO_HANDLE = -1;
+
+  /** {@code budget} is shared by all sandboxes of the engine. */
+  public SharedFileSystem(String sandboxId, NodeBudget budget) {}
+
+  /**
+   * Adds a share; the guest finds it at its next look. Owns the share's descriptor from now on,
+   * also if this throws.
+   *
+   * @throws RundException ALREADY_EXISTS if there is one of that name, INVALID_ARGUMENT if it is
+   *     neither a folder nor a regular file
+   */
+  public void add(Share share) {}
+
+  /**
+   * Removes a share, if it is there. Every descriptor that was opened through it is closed: at
+   * once, or by the call that uses it at the moment. Whatever the guest still tries there gives
+   * -ESTALE or -EBADF.
+   */
+  public void remove(String name) {}
+
+  /** Finds {@code name} in a folder. A symbolic link is a node of its own, never followed. */
+  public int lookup(long parent, Name name, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Gives back {@code count} of the times that the guest was given this node. Unknown ids are
+   * ignored.
+   */
+  public void forget(long node, long count) {}
+
+  public int getAttributes(long node, Attributes out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Changes attributes; {@code handle} is an open handle of the node for a change of size, or
+   * {@link #NO_HANDLE}.
+   */
+  public int setAttributes(long node, long handle, AttributeChange change, Attributes out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * How long the guest may believe what it has read of this node; NONE if there is no such node.
+   */
+  public CachePolicy cachePolicy(long node) {
+    return CachePolicy.NONE;
+  }
+
+  /** Reads the target of a symbolic link, without terminator. Returns its length. */
+  public int readLink(long node, MemorySegment out) {
+    return -Linux.ENOSYS;
+  }
+
+  public int symlink(Caller caller, long parent, Name name, Text target, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Makes a file, FIFO, socket or device node. {@code mode} has the type bits; {@code device} is in
+   * the encoding of {@link Attributes#device}.
+   */
+  public int makeNode(Caller caller, long parent, Name name, int mode, int device, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  public int makeDirectory(Caller caller, long parent, Name name, int mode, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  public int unlink(long parent, Name name) {
+    return -Linux.ENOSYS;
+  }
+
+  public int removeDirectory(long parent, Name name) {
+    return -Linux.ENOSYS;
+  }
+
+  /** As renameat2(2), with RENAME_NOREPLACE and RENAME_EXCHANGE; other flags give -EINVAL. */
+  public int rename(long parent, Name name, long newParent, Name newName, int flags) {
+    return -Linux.ENOSYS;
+  }
+
+  public int link(long node, long newParent, Name newName, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Opens a regular file. Of {@code flags}, those of open(2), the access mode, O_TRUNC, O_DIRECT
+   * and O_NOATIME count. Device nodes, FIFOs and sockets give -ENXIO: they are the guest kernel's
+   * own.
+   *
+   * @return the handle, 0 or more
+   */
+  public long open(long node, int flags, boolean killSuidGid) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Whether the contents of an open file are what they were when this was last asked for the same
+   * file, by any handle: then what the guest has cached of it still holds. False the first time.
+   */
+  public boolean unchanged(long handle) {
+    return false;
+  }
+
+  /**
+   * Makes and opens a regular file. If there is one already and {@code flags} lack O_EXCL, opens
+   * that.
+   *
+   * @return the handle, 0 or more
+   */
+  public long create(Caller caller, long parent, Name name, int mode, int flags, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Makes and opens a file that has no name (O_TMPFILE).
+   *
+   * @return the handle, 0 or more
+   */
+  public long temporaryFile(Caller caller, long parent, int mode, int flags, Entry out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Reads until {@code to} is full or the file ends. Returns the bytes read, fewer if an error came
+   * after them.
+   */
+  public long read(long handle, IoVector to, long offset) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Writes all of {@code from}. Returns the bytes written, fewer if an error came after them.
+   *
+   * @param flags O_APPEND, O_DSYNC and O_SYNC of open(2), as they hold for this write
+   * @param cached whether this is the guest's page cache writing back: at its offset, no matter
+   *     what
+   * @param killSuidGid whether the writer has no CAP_FSETID: setuid and setgid go
+   */
+  public long write(
+      long handle, IoVector from, long offset, int flags, boolean cached, boolean killSuidGid) {
+    return -Linux.ENOSYS;
+  }
+
+  /** What a close(2) in the guest means: reports errors that the host's file system kept for it. */
+  public int flush(long handle) {
+    return -Linux.ENOSYS;
+  }
+
+  /** Closes a handle of a file or a folder. */
+  public int release(long handle) {
+    return -Linux.ENOSYS;
+  }
+
+  /** For files and folders. */
+  public int fsync(long handle, boolean dataOnly) {
+    return -Linux.ENOSYS;
+  }
+
+  /** Writes out the file system that the node is on; for {@link #ROOT}, of every share. */
+  public int syncFs(long node) {
+    return -Linux.ENOSYS;
+  }
+
+  public int fallocate(long handle, int mode, long offset, long length) {
+    return -Linux.ENOSYS;
+  }
+
+  public long seek(long handle, long offset, int whence) {
+    return -Linux.ENOSYS;
+  }
+
+  public long copyRange(
+      long from, long fromOffset, long to, long toOffset, long length, int flags) {
+    return -Linux.ENOSYS;
+  }
+
+  public int statFs(long node, FsStatistics out) {
+    return -Linux.ENOSYS;
+  }
+
+  public long openDirectory(long node) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Hands entries to {@code sink}, from {@code cookie} on, until it takes no more or there are
+   * none. 0 is the beginning; others come from the sink.
+   */
+  public int readDirectory(long handle, long cookie, DirectorySink sink) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * {@code killSgid}: the caller has neither the file's group nor CAP_FSETID, so a new ACL clears
+   * setgid.
+   */
+  public int setXattr(long node, Text name, MemorySegment value, int flags, boolean killSgid) {
+    return -Linux.ENOSYS;
+  }
+
+  /** Returns the length of the value; only asks for it if {@code out} has no bytes. */
+  public int getXattr(long node, Text name, MemorySegment out) {
+    return -Linux.ENOSYS;
+  }
+
+  /**
+   * Zero-terminated names, one after the other. Returns their length; only asks for it if {@code
+   * out} has no bytes.
+   */
+  public int listXattr(long node, MemorySegment out) {
+    return -Linux.ENOSYS;
+  }
+
+  public int removeXattr(long node, Text name) {
+    return -Linux.ENOSYS;
+  }
+
+  /** Removes every share. No operation may start after this. */
+  @Override
+  public void close() {}
+}
