@@ -8,15 +8,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "container.h"
 #include "files.h"
 #include "json.h"
 #include "log.h"
 #include "mount.h"
+#include "shares.h"
 #include "slots.h"
 
-static bool mount_rootfs(const Rund__Agent__V1__BlockRootfs *rootfs, const char *target,
+static bool has_rootfs(const Rund__Agent__V1__CreateContainerRequest *request) {
+    return request->rootfs != NULL || request->rootfs_share[0] != '\0';
+}
+
+static bool mount_rootfs(const Rund__Agent__V1__CreateContainerRequest *request, const char *target,
                          struct failure *failure) {
+    const Rund__Agent__V1__BlockRootfs *rootfs = request->rootfs;
+    if (rootfs == NULL) {
+        return share_bind(request->rootfs_share, target, failure);
+    }
     char disk[64];
     return slot_disk(rootfs->slot, disk, failure) &&
            mount_disk(disk, target, rootfs->fstype, rootfs->options, rootfs->n_options, failure);
@@ -26,7 +34,7 @@ static bool write_config(const Rund__Agent__V1__CreateContainerRequest *request,
                          struct failure *failure) {
     struct path config = container_path(request->container_id, "config.json");
     struct path rootfs = container_path(request->container_id, "rootfs");
-    if (request->rootfs == NULL) {
+    if (!has_rootfs(request)) {
         return file_create(config.text, request->spec_json.data, request->spec_json.len) ||
                fail_errno(failure, "writing %s", config.text);
     }
@@ -42,29 +50,51 @@ static bool write_config(const Rund__Agent__V1__CreateContainerRequest *request,
     return written;
 }
 
-bool bundle_create(const Rund__Agent__V1__CreateContainerRequest *request, bool *mounted,
-                   struct failure *failure) {
-    struct path directory = container_path(request->container_id, "");
-    struct path rootfs = container_path(request->container_id, "rootfs");
-    *mounted = false;
-    if (mkdir(directory.text, 0700) != 0 || mkdir(rootfs.text, 0755) != 0) {
-        fail_errno(failure, "making %s", rootfs.text);
-    } else if (write_config(request, failure) &&
-               (request->rootfs == NULL ||
-                (*mounted = mount_rootfs(request->rootfs, rootfs.text, failure)))) {
+// Remembers what to let go of when the container is deleted.
+static bool note_shares(const Rund__Agent__V1__CreateContainerRequest *request,
+                        struct container *container, struct failure *failure) {
+    if (request->n_shares == 0) {
         return true;
     }
-    bundle_remove(request->container_id, *mounted);
+    container->shares = calloc(request->n_shares + 1, sizeof *container->shares);
+    for (size_t i = 0; i < request->n_shares; i++) {
+        if (!id_check("share", request->shares[i], failure)) {
+            return false;
+        }
+        if (container->shares == NULL ||
+            (container->shares[i] = strdup(request->shares[i])) == NULL) {
+            return fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for %zu shares",
+                        request->n_shares);
+        }
+    }
+    return shares_mount(failure);
+}
+
+bool bundle_create(const Rund__Agent__V1__CreateContainerRequest *request,
+                   struct container *container, struct failure *failure) {
+    struct path directory = container_path(request->container_id, "");
+    struct path rootfs = container_path(request->container_id, "rootfs");
+    if (mkdir(directory.text, 0700) != 0 || mkdir(rootfs.text, 0755) != 0) {
+        fail_errno(failure, "making %s", rootfs.text);
+    } else if (write_config(request, failure) && note_shares(request, container, failure) &&
+               (!has_rootfs(request) ||
+                (container->mounted = mount_rootfs(request, rootfs.text, failure)))) {
+        return true;
+    }
+    bundle_remove(container);
     return false;
 }
 
-void bundle_remove(const char *id, bool mounted) {
-    struct path rootfs = container_path(id, "rootfs");
-    if (mounted && umount2(rootfs.text, 0) != 0) {
+void bundle_remove(struct container *container) {
+    struct path rootfs = container_path(container->id, "rootfs");
+    if (container->mounted && umount2(rootfs.text, 0) != 0) {
         log_error("unmounting %s: %s; detached", rootfs.text, strerror(errno));
         umount2(rootfs.text, MNT_DETACH);
     }
+    for (char **name = container->shares; name != NULL && *name != NULL; name++) {
+        share_release(*name);
+    }
     rmdir(rootfs.text);
-    unlink(container_path(id, "config.json").text);
-    rmdir(container_path(id, "").text);
+    unlink(container_path(container->id, "config.json").text);
+    rmdir(container_path(container->id, "").text);
 }

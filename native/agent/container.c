@@ -123,6 +123,10 @@ void container_remove(struct container *container) {
     }
     *link = container->next;
     container_count--;
+    for (char **name = container->shares; name != NULL && *name != NULL; name++) {
+        free(*name);
+    }
+    free(container->shares);
     free(container);
 }
 

@@ -49,6 +49,7 @@ struct container {
     char id[ID_MAX + 1];
     char cgroup[512]; // directory under /sys/fs/cgroup; empty before there is one
     bool mounted;
+    char **shares;             // names, NULL behind the last; NULL if there are none
     bool hooks;                // the specification has some: crun has to run them
     struct process *processes; // the init is the last
 };

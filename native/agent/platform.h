@@ -12,6 +12,9 @@ int platform_dial(uint32_t port);
 // Flushes file systems and ends the machine.
 _Noreturn void platform_power_off(void);
 
+// Mounts the file system of the host's directories (shares.h). False with errno.
+bool platform_mount_shares(const char *target);
+
 // Opens the container executor for reading, for the one who calls first: a VM forgets the file, to
 // have its memory back. -1 with errno.
 int platform_open_crun(void);

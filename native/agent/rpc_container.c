@@ -20,7 +20,7 @@ static bool create(struct process *init, const Rund__Agent__V1__CreateContainerR
     init->container->hooks =
         json_has((const char *)request->spec_json.data, request->spec_json.len, "hooks");
     if (!streams_connect(&init->streams, request->stdio, failure) ||
-        !bundle_create(request, &init->container->mounted, failure)) {
+        !bundle_create(request, init->container, failure)) {
         return false;
     }
     if (executor_run(init, "create", rest, PROCESS_CREATED, pid, failure)) {
@@ -29,7 +29,7 @@ static bool create(struct process *init, const Rund__Agent__V1__CreateContainerR
     const char *const undo[] = {"delete", "--force", id, NULL};
     struct failure ignored; // it may have made nothing
     crun(undo, NULL, &ignored);
-    bundle_remove(id, init->container->mounted);
+    bundle_remove(init->container);
     return false;
 }
 

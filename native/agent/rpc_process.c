@@ -156,7 +156,7 @@ bool rpc_delete(struct call *call) {
     if (container->hooks || !shortcut_delete(container->id, container->cgroup)) {
         crun(arguments, NULL, &ignored);
     }
-    bundle_remove(container->id, container->mounted);
+    bundle_remove(container);
     agent_lock();
     container_remove(container);
     agent_unlock();

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,7 +64,19 @@ bool rpc_hello(struct call *call) {
 
 bool rpc_bind_slot(struct call *call) {
     const Rund__Agent__V1__SlotRef *request = call->request;
-    return slot_bind(request->slot, &call->failure) && call_done(call);
+    if (!slot_bind(request->slot, &call->failure)) {
+        return false;
+    }
+    Rund__Agent__V1__BindSlotResponse response = RUND__AGENT__V1__BIND_SLOT_RESPONSE__INIT;
+    char path[64];
+    struct stat disk;
+    slot_find_disk(request->slot, path);
+    if (path[0] != '\0' && stat(path, &disk) == 0) {
+        response.major = major(disk.st_rdev);
+        response.minor = minor(disk.st_rdev);
+    }
+    call_reply(call, &response.base);
+    return true;
 }
 
 bool rpc_unbind_slot(struct call *call) {

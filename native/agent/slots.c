@@ -67,10 +67,7 @@ static void first_entry(const char *directory, const char *prefix, char name[64]
     }
 }
 
-bool slot_disk(uint32_t slot, char path[64], struct failure *failure) {
-    if (!slot_bind(slot, failure)) {
-        return false;
-    }
+void slot_find_disk(uint32_t slot, char path[64]) {
     // Probing is synchronous, and so is devtmpfs: the disk is there, or it is no disk.
     char directory[PATH_SIZE];
     char device[64];
@@ -79,10 +76,17 @@ bool slot_disk(uint32_t slot, char path[64], struct failure *failure) {
     first_entry(directory, "virtio", device);
     snprintf(directory, sizeof directory, DEVICES "virtio-mmio.%u/%s/block", slot, device);
     first_entry(directory, "", disk);
-    if (device[0] == '\0' || disk[0] == '\0') {
-        return fail(failure, STATUS_FAILED_PRECONDITION, "the device in slot %u is not a disk",
-                    slot);
+    path[0] = '\0';
+    if (device[0] != '\0' && disk[0] != '\0') {
+        snprintf(path, 64, "/dev/%.32s", disk);
     }
-    snprintf(path, 64, "/dev/%.32s", disk);
-    return true;
+}
+
+bool slot_disk(uint32_t slot, char path[64], struct failure *failure) {
+    if (!slot_bind(slot, failure)) {
+        return false;
+    }
+    slot_find_disk(slot, path);
+    return path[0] != '\0' ||
+           fail(failure, STATUS_FAILED_PRECONDITION, "the device in slot %u is not a disk", slot);
 }

@@ -12,5 +12,8 @@
 bool slot_bind(uint32_t slot, struct failure *failure);
 bool slot_unbind(uint32_t slot, struct failure *failure);
 
-// Binds the slot and finds its disk, such as /dev/vda.
+// Finds the disk of a bound slot, such as /dev/vda; empty when its device is none.
+void slot_find_disk(uint32_t slot, char path[64]);
+
+// Binds the slot and finds its disk.
 bool slot_disk(uint32_t slot, char path[64], struct failure *failure);

@@ -37,6 +37,10 @@ void rootfs_make(const char *program) {
     copy_program(program);
 }
 
+const char *rootfs_directory(void) {
+    return rootfs;
+}
+
 void rootfs_remove(void) {
     static const char *const names[] = {"program", "data", "proc", "dev", ""};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -113,7 +117,8 @@ static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
 }
 
 static struct answer create_with(const char *id, const char *spec,
-                                 Rund__Agent__V1__BlockRootfs *disk, struct ports ports) {
+                                 Rund__Agent__V1__BlockRootfs *disk, const char *share,
+                                 struct ports ports) {
     Rund__Agent__V1__CreateContainerRequest request =
         RUND__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
     Rund__Agent__V1__Stdio stdio;
@@ -122,12 +127,15 @@ static struct answer create_with(const char *id, const char *spec,
     request.spec_json.data = (uint8_t *)spec;
     request.spec_json.len = strlen(spec);
     request.rootfs = disk;
+    request.rootfs_share = (char *)share;
+    request.shares = (char **)&share;
+    request.n_shares = share[0] != '\0';
     request.stdio = &stdio;
     return call("CreateContainer", &request.base, NULL);
 }
 
 struct answer create_answer(const char *id, const char *spec, struct ports ports) {
-    return create_with(id, spec, NULL, ports);
+    return create_with(id, spec, NULL, "", ports);
 }
 
 struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
@@ -138,7 +146,12 @@ struct answer create_on_disk(const char *id, const char *spec, unsigned slot, co
     disk.fstype = (char *)fstype;
     disk.options = options;
     disk.n_options = 1;
-    return create_with(id, spec, &disk, ports);
+    return create_with(id, spec, &disk, "", ports);
+}
+
+struct answer create_on_share(const char *id, const char *spec, const char *share,
+                              struct ports ports) {
+    return create_with(id, spec, NULL, share, ports);
 }
 
 int create(const char *id, const char *spec, struct ports ports) {

@@ -8,6 +8,7 @@
 
 // Makes the directory that is the root of all test containers, with the program in it.
 void rootfs_make(const char *program);
+const char *rootfs_directory(void);
 void rootfs_remove(void);
 
 struct ports {
@@ -26,6 +27,9 @@ char *process_json(const char *mode, const char *argument, bool terminal, int us
 int create(const char *id, const char *spec, struct ports ports);
 struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
                              struct ports ports);
+// On a share; the root.path of the specification does not count.
+struct answer create_on_share(const char *id, const char *spec, const char *share,
+                              struct ports ports);
 int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports);
 struct answer create_answer(const char *id, const char *spec, struct ports ports);
 

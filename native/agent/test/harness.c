@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -24,6 +25,7 @@ int control;
 static int passed;
 static int failed;
 static char host[64];
+static char shares[96];
 static struct {
     uint32_t stream;
     Ttrpc__Response *response;
@@ -86,6 +88,8 @@ void agent_start(const char *program, const char *crun) {
     if (mkdtemp(host) == NULL) {
         die(host);
     }
+    snprintf(shares, sizeof shares, "%s/shares", host);
+    mkdir(shares, 0700);
     int listener = port_listen(1024);
     // Like fork(2), but the child is PID 1 of a namespace; unshare(2) would keep this process from
     // making threads.
@@ -104,19 +108,29 @@ void agent_start(const char *program, const char *crun) {
     control = port_accept(listener);
 }
 
-int agent_end(void) {
-    int status;
-    close(control);
-    waitpid(agent_pid, &status, 0);
-    char command[96];
-    snprintf(command, sizeof command, "%s/1024", host);
-    unlink(command);
-    DIR *entries = opendir(host);
+void host_share(const char *name, const char *target) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", shares, name);
+    if (symlink(target, path) != 0) {
+        die(path);
+    }
+}
+
+static void remove_files(const char *directory) {
+    DIR *entries = opendir(directory);
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         unlinkat(dirfd(entries), entry->d_name, 0);
     }
     closedir(entries);
-    rmdir(host);
+    rmdir(directory);
+}
+
+int agent_end(void) {
+    int status;
+    close(control);
+    waitpid(agent_pid, &status, 0);
+    remove_files(shares);
+    remove_files(host);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -22,6 +22,8 @@ int harness_result(void);
 extern pid_t agent_pid;
 extern int control;
 void agent_start(const char *program, const char *crun);
+// What the guest sees as a share of this name.
+void host_share(const char *name, const char *target);
 // Closes the control connection; the exit status.
 int agent_end(void);
 int agent_open_files(void);

@@ -62,6 +62,34 @@ static void bad_requests(void) {
     free(not_executable);
 }
 
+static void shares(void) {
+    section("a root file system on a share of the host, and shares that are none");
+    host_share("c-rootfs", rootfs_directory());
+    char *spec = spec_json("say", "share", false, 0);
+    for (int round = 0; round < 2; round++) {
+        int out = port_listen(2001);
+        struct answer answer = create_on_share("c", spec, "c-rootfs", (struct ports){.out = 2001});
+        if (!CHECK(answer.code == 0)) {
+            printf("    %s\n", answer.message);
+            break;
+        }
+        out = port_accept(out);
+        CHECK(ref("Start", "c", "") == 0);
+        CHECK(wait_exit("c", "") == 0);
+        size_t length;
+        char *text = read_to_end(out, &length);
+        CHECK(strcmp(text, "out share\n") == 0);
+        free(text);
+        CHECK(ref("Delete", "c", "") == 0);
+        CHECK(agent_entries("/run/rund/.shares") == 1);
+    }
+    struct answer answer = create_on_share("c", spec, "nobody", NONE);
+    CHECK(answer.code == STATUS_INTERNAL);
+    CHECK(strstr(answer.message, "nobody") != NULL);
+    CHECK(create_on_share("c", spec, "../c-rootfs", NONE).code == STATUS_INVALID_ARGUMENT);
+    free(spec);
+}
+
 static void exit_statuses(void) {
     section("exit statuses");
     static const char *const statuses[] = {"0", "7", "255"};
@@ -238,6 +266,7 @@ void test_life_cycle(void) {
     nothing_there();
     bad_requests();
     exit_statuses();
+    shares();
     wrong_order();
     killed_before_start();
     hooks();

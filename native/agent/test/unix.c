@@ -21,6 +21,12 @@ int platform_open_crun(void) {
     return open(crun, O_RDONLY | O_CLOEXEC);
 }
 
+bool platform_mount_shares(const char *target) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/shares", host);
+    return mount(path, target, NULL, MS_BIND, NULL) == 0;
+}
+
 int platform_dial(uint32_t port) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s/%u", host, port);
