@@ -1,10 +1,12 @@
 package io.rund.agent;
 
+import io.rund.agent.wire.BindSlotResponse;
 import io.rund.agent.wire.HelloResponse;
 import io.rund.agent.wire.IoStat;
 import io.rund.agent.wire.StatsResponse;
 import io.rund.agent.wire.WaitResponse;
 import io.rund.core.agent.ContainerStats;
+import io.rund.core.agent.GuestAgent.DiskNumber;
 import io.rund.core.agent.GuestAgent.ExitStatus;
 import io.rund.core.agent.GuestAgent.Hello;
 import java.util.List;
@@ -35,6 +37,11 @@ final class CheckedAnswers {
 
   static ExitStatus exit(WaitResponse answer) {
     return new ExitStatus(answer.getExitStatus() & 0xff, Math.max(0, answer.getExitedAtNanos()));
+  }
+
+  /** Linux has 12 bits of major and 20 of minor number (include/linux/kdev_t.h). */
+  static DiskNumber disk(BindSlotResponse answer) {
+    return new DiskNumber(answer.getMajor() & 0xfff, answer.getMinor() & 0xfffff);
   }
 
   static ContainerStats stats(StatsResponse answer) {

@@ -3,6 +3,7 @@ package io.rund.agent;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.MessageLite;
 import com.google.protobuf.Parser;
+import io.rund.agent.wire.BindSlotResponse;
 import io.rund.agent.wire.ContainerRef;
 import io.rund.agent.wire.CreateContainerRequest;
 import io.rund.agent.wire.CreateContainerResponse;
@@ -23,6 +24,7 @@ import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
@@ -53,19 +55,23 @@ final class TtrpcGuestAgent implements GuestAgent {
 
   @Override
   public void createContainer(
-      String containerId, byte[] specJson, BlockRootfs rootfs, StdioPorts stdio) {
-    CreateContainerRequest request =
+      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio) {
+    CreateContainerRequest.Builder request =
         CreateContainerRequest.newBuilder()
             .setContainerId(containerId)
             .setSpecJson(ByteString.copyFrom(specJson))
-            .setRootfs(
-                io.rund.agent.wire.BlockRootfs.newBuilder()
-                    .setSlot(rootfs.slot())
-                    .setFstype(rootfs.fsType())
-                    .addAllOptions(rootfs.options()))
-            .setStdio(stdio(stdio))
-            .build();
-    var _ = answer("CreateContainer", request, CreateContainerResponse.parser());
+            .addAllShares(shares)
+            .setStdio(stdio(stdio));
+    switch (rootfs) {
+      case BlockRootfs(int slot, String fsType, List<String> options) ->
+          request.setRootfs(
+              io.rund.agent.wire.BlockRootfs.newBuilder()
+                  .setSlot(slot)
+                  .setFstype(fsType)
+                  .addAllOptions(options));
+      case SharedRootfs(String share) -> request.setRootfsShare(share);
+    }
+    var _ = answer("CreateContainer", request.build(), CreateContainerResponse.parser());
   }
 
   @Override
@@ -137,8 +143,9 @@ final class TtrpcGuestAgent implements GuestAgent {
   }
 
   @Override
-  public void bindSlot(int slot) {
-    tell("BindSlot", SlotRef.newBuilder().setSlot(slot).build());
+  public DiskNumber bindSlot(int slot) {
+    return CheckedAnswers.disk(
+        answer("BindSlot", SlotRef.newBuilder().setSlot(slot).build(), BindSlotResponse.parser()));
   }
 
   @Override

@@ -19,8 +19,12 @@ public interface GuestAgent {
   /**
    * Mounts the root file system and creates the container's init, which then waits for {@link
    * #start}.
+   *
+   * @param shares names of all shares that the container uses; the agent lets go of them when the
+   *     container is deleted
    */
-  void createContainer(String containerId, byte[] specJson, BlockRootfs rootfs, StdioPorts stdio);
+  void createContainer(
+      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio);
 
   void createExec(ProcessKey exec, byte[] processJson, StdioPorts stdio);
 
@@ -45,7 +49,8 @@ public interface GuestAgent {
 
   ContainerStats stats(String containerId);
 
-  void bindSlot(int slot);
+  /** Binds the device in a slot to its driver, if it is not; for a disk its numbers are useful. */
+  DiskNumber bindSlot(int slot);
 
   void unbindSlot(int slot);
 
@@ -74,8 +79,17 @@ public interface GuestAgent {
     }
   }
 
-  /** A root file system on the disk in {@code slot}; {@code options} as in mount(8). */
-  record BlockRootfs(int slot, String fsType, List<String> options) {}
+  /** Where a container's root file system is. */
+  sealed interface Rootfs permits BlockRootfs, SharedRootfs {}
+
+  /** On the disk in {@code slot}; {@code options} as in mount(8). */
+  record BlockRootfs(int slot, String fsType, List<String> options) implements Rootfs {}
+
+  /** A shared directory. */
+  record SharedRootfs(String share) implements Rootfs {}
+
+  /** Device numbers in the guest; both are 0 for what is not a disk. */
+  record DiskNumber(int major, int minor) {}
 
   /** The vsock ports on which the engine awaits the streams of a process; 0 is /dev/null. */
   record StdioPorts(boolean terminal, int stdin, int stdout, int stderr) {}

@@ -19,6 +19,11 @@ public final class Fd implements AutoCloseable {
     return new Fd(Libc.open(path, flags | Linux.O_CLOEXEC, 0600));
   }
 
+  /** A descriptor of a directory or file for system calls that take one; does not open it. */
+  public static Fd openPath(String path) throws LastErrorException {
+    return open(path, Linux.O_PATH);
+  }
+
   /** A non-blocking eventfd whose counter is 0. */
   public static Fd eventFd() {
     return new Fd(Libc.eventfd(0, Linux.EFD_CLOEXEC | Linux.EFD_NONBLOCK));
@@ -31,6 +36,11 @@ public final class Fd implements AutoCloseable {
       throw new IllegalStateException("file descriptor is closed");
     }
     return number;
+  }
+
+  /** Another descriptor of the same open file. */
+  public Fd duplicate() throws LastErrorException {
+    return new Fd(Libc.fcntl(number(), Linux.F_DUPFD_CLOEXEC, 0));
   }
 
   public boolean isOpen() {

@@ -58,6 +58,19 @@ public final class Libc {
   public static native long syscall(long number, long a, long b, long c, long d, long e)
       throws LastErrorException;
 
+  /** {@code source}, {@code type} and {@code data} may be null, as in mount(2). */
+  public static native int mount(String source, String target, String type, long flags, String data)
+      throws LastErrorException;
+
+  public static native int umount2(String target, int flags) throws LastErrorException;
+
+  /** For the calling thread: not from a virtual one. */
+  public static native int unshare(int flags) throws LastErrorException;
+
+  public static native int chdir(String path) throws LastErrorException;
+
+  public static native int fstatfs(int fd, long result) throws LastErrorException;
+
   public static native int kill(int pid, int signal) throws LastErrorException;
 
   /** Takes and gives glibc's struct sigaction; either address may be 0. */

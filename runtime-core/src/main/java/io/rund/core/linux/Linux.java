@@ -67,6 +67,8 @@ public final class Linux {
   public static final int RENAME_NOREPLACE = 1;
   public static final int RENAME_EXCHANGE = 2;
 
+  public static final int F_DUPFD_CLOEXEC = 1030;
+
   public static final int PROT_NONE = 0;
   public static final int PROT_READ = 1;
   public static final int PROT_WRITE = 2;

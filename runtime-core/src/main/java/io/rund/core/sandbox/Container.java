@@ -39,7 +39,8 @@ final class Container {
   /** Creates the container's init in a sandbox that answers. */
   Container(
       CreateRequest request,
-      byte[] guestSpec,
+      GuestSpec guestSpec,
+      HostFiles files,
       Sandbox sandbox,
       EventSink events,
       Timeline timeline) {
@@ -51,7 +52,13 @@ final class Container {
     ProcessIo io = ProcessIo.open(sandbox.vm(), request.stdio(), sandbox::nextPort);
     try {
       long began = System.nanoTime();
-      agent().createContainer(request.id(), guestSpec, sandbox.rootfs(), io.ports());
+      byte[] specJson = guestSpec.json(files.slots().stream().map(agent()::bindSlot).toList());
+      agent()
+          .createContainer(
+              request.id(), specJson, files.guestRoot(), files.shareNames(), io.ports());
+      if (guestSpec.readOnlyRoot()) {
+        files.makeRootReadOnly();
+      }
       timeline.phase("create container", began);
       init = new ContainerProcess(this, key, io);
     } catch (RuntimeException e) {

@@ -14,7 +14,23 @@ public record CreateRequest(
     String namespace, String id, Path bundle, List<RootfsMount> rootfs, StdioPaths stdio) {
 
   /** One mount of the root file system, with mount(8) options. */
-  public record RootfsMount(String type, String source, String target, List<String> options) {}
+  public record RootfsMount(String type, String source, String target, List<String> options) {
+    boolean isOverlay() {
+      return type.equals("overlay");
+    }
+
+    boolean isBind() {
+      return type.equals("bind") || options.contains("bind") || isRecursive();
+    }
+
+    boolean isRecursive() {
+      return type.equals("rbind") || options.contains("rbind");
+    }
+
+    boolean isReadOnly() {
+      return options.contains("ro");
+    }
+  }
 
   /** FIFOs on the host; an empty path is no stream. */
   public record StdioPaths(boolean terminal, String stdin, String stdout, String stderr) {}

@@ -5,10 +5,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.rund.core.agent.GuestAgent.DiskNumber;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
@@ -20,7 +24,7 @@ import java.util.Set;
 final class GuestSpec {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** File systems that the guest's kernel makes by itself; all others come from the host. */
+  /** File systems that the guest's kernel makes by itself. */
   private static final Set<String> KERNEL_FILE_SYSTEMS =
       Set.of("proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs");
 
@@ -30,26 +34,51 @@ final class GuestSpec {
   /** Bytes of one argument or variable with its final zero (include/uapi/linux/binfmts.h). */
   private static final int MAX_ARG_STRLEN = 32 * 4096;
 
-  private GuestSpec() {}
+  private final ObjectNode root;
+  private final boolean readOnlyRoot;
+  private final List<BlockNode> disks;
+
+  private GuestSpec(ObjectNode root, boolean readOnlyRoot, List<BlockNode> disks) {
+    this.root = root;
+    this.readOnlyRoot = readOnlyRoot;
+    this.disks = disks;
+  }
 
   /**
-   * The guest's config.json for {@code containerId}.
+   * The guest's specification for {@code containerId}; what it takes of the host is added to {@code
+   * files}.
    *
    * @throws RundException INVALID_ARGUMENT that names what a VM cannot give
    */
-  static byte[] of(OciSpec spec, String containerId) {
+  static GuestSpec of(OciSpec spec, String containerId, HostFiles files) {
     ObjectNode root = spec.copy();
     refuseHostNetwork(spec);
     refuseHooks(root.path("hooks"));
-    refuseHostMounts(root.path("mounts"));
+    adaptMounts(root.path("mounts"), spec.bundle(), files);
     ObjectNode linux = root.withObjectProperty("linux");
     adaptNamespaces(linux.path("namespaces"));
-    refuseHostDevices(linux.path("devices"));
+    List<BlockNode> disks = openDevices(linux, files);
     linux.put("cgroupsPath", "/" + containerId);
     // The guest's kernel has no such modules: the VM is the stronger fence.
     linux.remove("mountLabel");
     adaptProcess(root.withObjectProperty("process"));
+    return new GuestSpec(root, spec.readOnlyRoot(), disks);
+  }
+
+  /**
+   * The guest's config.json.
+   *
+   * @param numbers of the disks, in the order in which they were added to the files
+   */
+  byte[] json(List<DiskNumber> numbers) {
+    JsonNode rules = root.path("linux").path("resources").path("devices");
+    BlockNode.renumber(disks, numbers, rules);
     return write(root);
+  }
+
+  /** Whether the container may not write to its root file system. */
+  boolean readOnlyRoot() {
+    return readOnlyRoot;
   }
 
   /** The guest's process object for an exec. */
@@ -105,23 +134,29 @@ final class GuestSpec {
     }
   }
 
-  private static void refuseHostMounts(JsonNode mounts) {
+  private static void adaptMounts(JsonNode mounts, Path bundle, HostFiles files) {
     for (JsonNode mount : mounts) {
       String type = mount.path("type").asText();
-      if (!KERNEL_FILE_SYSTEMS.contains(type)) {
+      if (BindMount.is(mount)) {
+        BindMount.adapt((ObjectNode) mount, bundle, files);
+      } else if (!KERNEL_FILE_SYSTEMS.contains(type)) {
         throw RundException.invalid(
-            "mount of %s (type %s) at %s: directories and files of the host cannot be shared with the sandbox yet; put the data into the image, or leave the mount out"
+            "mount of %s (type %s) at %s: the sandbox's kernel cannot make it; mount it on the host and bind the directory"
                 .formatted(
                     mount.path("source").asText("?"),
-                    type.isEmpty() ? "bind" : type,
+                    type.isEmpty() ? "none" : type,
                     mount.path("destination").asText("?")));
       }
     }
   }
 
-  private static void refuseHostDevices(JsonNode devices) {
-    for (JsonNode device : devices) {
-      if (!KERNEL_DEVICES.contains(device.path("major").asInt())) {
+  private static List<BlockNode> openDevices(ObjectNode linux, HostFiles files) {
+    List<BlockNode> disks = new ArrayList<>();
+    for (JsonNode device : linux.path("devices")) {
+      if (device.path("type").asText().equals("b")) {
+        JsonNode rules = linux.path("resources").path("devices");
+        disks.add(BlockNode.open((ObjectNode) device, rules, files));
+      } else if (!KERNEL_DEVICES.contains(device.path("major").asInt())) {
         throw RundException.invalid(
             "device %s (%d:%d) is the host's: a sandbox has devices of its own; leave it out"
                 .formatted(
@@ -130,6 +165,7 @@ final class GuestSpec {
                     device.path("minor").asInt()));
       }
     }
+    return disks;
   }
 
   /**

@@ -72,6 +72,11 @@ public final class OciSpec {
     return file;
   }
 
+  /** The directory that relative paths of the specification begin at. */
+  Path bundle() {
+    return file.getParent();
+  }
+
   /** A copy that the caller may change. */
   ObjectNode copy() {
     return root.deepCopy();
@@ -80,6 +85,15 @@ public final class OciSpec {
   /** process.args[0]. */
   String program() {
     return root.path("process").path("args").path(0).asText();
+  }
+
+  /** root.path: absolute, or relative to the bundle. */
+  String rootPath() {
+    return text(root.path("root").path("path")).orElse("rootfs");
+  }
+
+  boolean readOnlyRoot() {
+    return root.path("root").path("readonly").asBoolean();
   }
 
   public Optional<String> hostname() {

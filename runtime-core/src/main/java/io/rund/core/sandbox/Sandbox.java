@@ -5,7 +5,6 @@ import io.rund.core.agent.GuestAgent;
 import io.rund.core.config.RundConfig;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
-import io.rund.core.hypervisor.DiskConfig;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
@@ -43,7 +42,6 @@ final class Sandbox implements AutoCloseable {
   private final Anchor anchor;
   private final GuestAgent agent;
   private final GuestAgent.Hello hello;
-  private final GuestAgent.BlockRootfs rootfs;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -53,24 +51,22 @@ final class Sandbox implements AutoCloseable {
       VirtualMachine vm,
       Anchor anchor,
       GuestAgent agent,
-      GuestAgent.Hello hello,
-      GuestAgent.BlockRootfs rootfs) {
+      GuestAgent.Hello hello) {
     this.id = id;
     this.size = size;
     this.vm = vm;
     this.anchor = anchor;
     this.agent = agent;
     this.hello = hello;
-    this.rootfs = rootfs;
   }
 
   /**
-   * Boots a VM of the right size with the container's root file system as a disk, up to the agent's
-   * first answer. On failure nothing is left.
+   * Boots a VM of the right size with the container's files and disks, up to the agent's first
+   * answer. On failure nothing is left of the sandbox.
    */
-  static Sandbox boot(Factory factory, CreateRequest request, OciSpec spec, Timeline timeline) {
+  static Sandbox boot(
+      Factory factory, CreateRequest request, OciSpec spec, HostFiles files, Timeline timeline) {
     SandboxSize size = SandboxSize.of(spec, factory.config());
-    BlockDisk disk = BlockDisk.of(request);
     // The anchor is another process's start: it runs while this thread makes the VM.
     CompletableFuture<Anchor> anchorStart =
         CompletableFuture.supplyAsync(
@@ -79,7 +75,7 @@ final class Sandbox implements AutoCloseable {
     try {
       long began = System.nanoTime();
       vm = factory.hypervisor().create(vmConfig(factory.config(), request.id(), size));
-      int slot = vm.plug(new DiskConfig(disk.path(), disk.readOnly()));
+      files.giveTo(vm);
       CompletableFuture<GuestAgent> connected = factory.connector().listen(vm);
       timeline.phase("create VM", began);
 
@@ -92,14 +88,7 @@ final class Sandbox implements AutoCloseable {
       GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
       bootPhases(timeline, started, ready, hello);
       timeline.phase("agent hello", ready);
-      return new Sandbox(
-          request.id(),
-          size,
-          vm,
-          anchor,
-          agent,
-          hello,
-          new GuestAgent.BlockRootfs(slot, disk.fsType(), disk.options()));
+      return new Sandbox(request.id(), size, vm, anchor, agent, hello);
     } catch (RuntimeException e) {
       if (vm != null) {
         vm.close();
@@ -226,10 +215,6 @@ final class Sandbox implements AutoCloseable {
 
   GuestAgent agent() {
     return agent;
-  }
-
-  GuestAgent.BlockRootfs rootfs() {
-    return rootfs;
   }
 
   SandboxSize size() {

@@ -63,11 +63,25 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     Timeline timeline = new Timeline(System.nanoTime());
     long began = System.nanoTime();
     OciSpec spec = OciSpec.read(request.bundle());
-    byte[] guestSpec = GuestSpec.of(spec, request.id());
-    timeline.phase("read specification", began);
-    Sandbox sandbox = Sandbox.boot(factory, request, spec, timeline);
+    try (HostFiles files = new HostFiles(request.id())) {
+      GuestSpec guestSpec = GuestSpec.of(spec, request.id(), files);
+      timeline.phase("read specification", began);
+      long opening = System.nanoTime();
+      files.root(RootFs.open(request, spec));
+      timeline.phase("open root file system", opening);
+      return make(request, spec, guestSpec, files, timeline);
+    }
+  }
+
+  private Container make(
+      CreateRequest request,
+      OciSpec spec,
+      GuestSpec guestSpec,
+      HostFiles files,
+      Timeline timeline) {
+    Sandbox sandbox = Sandbox.boot(factory, request, spec, files, timeline);
     try {
-      Container container = new Container(request, guestSpec, sandbox, events, timeline);
+      Container container = new Container(request, guestSpec, files, sandbox, events, timeline);
       sandbox.onDeath(
           () -> {
             container.lost();
@@ -79,7 +93,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       throw new RundException(
           e.code(),
           "cannot run %s from the root file system on %s: %s"
-              .formatted(spec.program(), request.rootfs().getFirst().source(), e.getMessage()),
+              .formatted(spec.program(), RootFs.describe(request, spec), e.getMessage()),
           e);
     } catch (RuntimeException e) {
       sandbox.close();

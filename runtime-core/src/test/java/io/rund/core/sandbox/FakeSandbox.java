@@ -9,10 +9,14 @@ import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
 /** A VM without a CPU and an agent without a guest: does what a test tells it. */
@@ -32,6 +36,14 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   volatile boolean endsAtOnce;
 
   volatile boolean closed;
+
+  /** What the agent was told to create. */
+  volatile String createdSpec;
+
+  volatile Rootfs createdRootfs;
+  final List<DiskConfig> disks = new CopyOnWriteArrayList<>();
+  final List<String> shares = new CopyOnWriteArrayList<>();
+  private final Map<String, Share> open = new ConcurrentHashMap<>();
 
   FakeSandbox(EventLoop loop) {
     this.loop = loop;
@@ -59,7 +71,8 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public int plug(DiskConfig disk) {
-    return 2;
+    disks.add(disk);
+    return 2 + disks.size();
   }
 
   @Override
@@ -67,11 +80,17 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void share(Share share) {
-    share.root().close();
+    shares.add(share.name() + (share.readOnly() ? " ro " : " rw ") + share.cache());
+    open.put(share.name(), share);
   }
 
   @Override
   public void unshare(String name) {}
+
+  /** A shared directory, as the guest would come to it. */
+  Path shared(String name) {
+    return Path.of("/proc/self/fd/" + open.get(name).root().number());
+  }
 
   @Override
   public void start() {}
@@ -90,6 +109,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   @Override
   public void close() {
     closed = true;
+    open.values().forEach(share -> share.root().close());
     exited.complete(new VmExit.Closed());
     agentClosed.complete(null);
   }
@@ -101,7 +121,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void createContainer(
-      String containerId, byte[] specJson, BlockRootfs rootfs, StdioPorts stdio) {
+      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio) {
+    createdSpec = new String(specJson, StandardCharsets.UTF_8);
+    createdRootfs = rootfs;
     if (createFailure != null) {
       throw createFailure;
     }
@@ -148,7 +170,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void bindSlot(int slot) {}
+  public DiskNumber bindSlot(int slot) {
+    return new DiskNumber(254, 16 * slot);
+  }
 
   @Override
   public void unbindSlot(int slot) {}

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,7 +39,10 @@ class GuestSpecTest {
   }
 
   private JsonNode guest(String json) throws IOException {
-    return new ObjectMapper().readTree(GuestSpec.of(spec(json), "web"));
+    try (HostFiles files = new HostFiles("web")) {
+      GuestSpec guest = GuestSpec.of(spec(json), "web", files);
+      return new ObjectMapper().readTree(guest.json(List.of()));
+    }
   }
 
   @Test
@@ -71,11 +75,11 @@ class GuestSpecTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"type\": \"proc\", \"source\": \"proc\" | \"type\": \"bind\", \"source\": \"/srv/data\" | mount of /srv/data (type bind) at /proc",
+        "\"type\": \"proc\", \"source\": \"proc\" | \"type\": \"nfs\", \"source\": \"server:/data\" | mount of server:/data (type nfs) at /proc",
         "{\"type\": \"pid\"} | {\"type\": \"pid\", \"path\": \"/proc/7/ns/pid\"} | pid namespace /proc/7/ns/pid",
         "{\"type\": \"network\", \"path\": \"/run/netns/pod\"}, | `` | host networking",
         "\"hostname\": \"web\", | \"hooks\": {\"prestart\": [{\"path\": \"/bin/hook\"}]}, | OCI hooks (/bin/hook)",
-        "\"cgroupsPath\": | \"devices\": [{\"path\": \"/dev/nvme0\", \"type\": \"b\", \"major\": 259, \"minor\": 0}], \"cgroupsPath\": | device /dev/nvme0 (259:0)",
+        "\"cgroupsPath\": | \"devices\": [{\"path\": \"/dev/kvm\", \"type\": \"c\", \"major\": 10, \"minor\": 232}], \"cgroupsPath\": | device /dev/kvm (10:232)",
       })
   void refusesWithItsReasonWhatAVmCannotGive(String from, String to, String message)
       throws IOException {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.core.agent.GuestAgent;
 import io.rund.core.config.RundConfig;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
@@ -13,6 +14,7 @@ import io.rund.core.sandbox.CreateRequest.RootfsMount;
 import io.rund.core.sandbox.CreateRequest.StdioPaths;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -69,20 +71,22 @@ class SandboxManagerTest {
   }
 
   private void spec(String resources) throws IOException {
+    spec(resources, "");
+  }
+
+  private void spec(String resources, String root) throws IOException {
     Files.writeString(
         bundle.resolve("config.json"),
-        "{\"process\": {\"args\": [\"true\"]}, \"linux\": {%s\"namespaces\": [{\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}"
-            .formatted(resources));
+        "{\"process\": {\"args\": [\"true\"]}, %s\"linux\": {%s\"namespaces\": [{\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}"
+            .formatted(root, resources));
   }
 
   private int create() {
-    return manager.create(
-        new CreateRequest(
-            NS,
-            "web",
-            bundle,
-            List.of(new RootfsMount("ext4", "/dev/mapper/snap-1", "", List.of())),
-            NO_STDIO));
+    return manager.create(request(new RootfsMount("ext4", "/dev/mapper/snap-1", "", List.of())));
+  }
+
+  private CreateRequest request(RootfsMount... rootfs) {
+    return new CreateRequest(NS, "web", bundle, List.of(rootfs), NO_STDIO);
   }
 
   private List<String> eventNames() {
@@ -210,15 +214,34 @@ class SandboxManagerTest {
   }
 
   @Test
-  void directoriesAsARootFileSystemAreRefusedWithWhatToUse() {
-    CreateRequest request =
-        new CreateRequest(
-            NS,
-            "web",
-            bundle,
-            List.of(new RootfsMount("overlay", "overlay", "", List.of())),
-            NO_STDIO);
+  void directoriesAsARootFileSystemAreShared() throws Exception {
+    Path image = Files.createDirectory(bundle.resolve("image"));
+    Files.writeString(image.resolve("file"), "content");
+    manager.create(request(new RootfsMount("bind", image.toString(), "", List.of("rbind", "ro"))));
+    assertEquals(List.of("web-rootfs ro ALWAYS"), sandbox.shares);
+    assertEquals(new GuestAgent.SharedRootfs("web-rootfs"), sandbox.createdRootfs);
+    assertEquals("content", Files.readString(sandbox.shared("web-rootfs").resolve("file")));
+  }
+
+  @Test
+  void aReadOnlyRootFileSystemIsWritableUntilTheContainerIsCreated() throws Exception {
+    Path image = Files.createDirectory(bundle.resolve("rootfs"));
+    spec("", "\"root\": {\"path\": \"rootfs\", \"readonly\": true}, ");
+    manager.create(request());
+    assertEquals(List.of("web-rootfs rw ALWAYS"), sandbox.shares);
+    Path shared = sandbox.shared("web-rootfs");
+    assertThrows(FileSystemException.class, () -> Files.createFile(shared.resolve("new")));
+    Files.createFile(image.resolve("new"));
+    assertTrue(Files.exists(shared.resolve("new")));
+  }
+
+  @Test
+  void aRootFileSystemThatIsMissingIsNamed() {
     assertFails(
-        ErrorCode.INVALID_ARGUMENT, "--snapshotter devmapper", () -> manager.create(request));
+        ErrorCode.INVALID_ARGUMENT,
+        "cannot use the directory /no/such/place as root file system: [2] No such file",
+        () ->
+            manager.create(
+                request(new RootfsMount("bind", "/no/such/place", "", List.of("rbind")))));
   }
 }

@@ -1,0 +1,153 @@
+package io.rund.core.sandbox;
+
+import com.sun.jna.LastErrorException;
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.CachePolicy;
+import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.Share;
+import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.linux.DetachedMount;
+import io.rund.core.linux.Fd;
+import io.rund.core.linux.Linux;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What one container sees of the host's files and disks: opened first, then given to its VM. Closes
+ * what the VM has not got. For one thread.
+ */
+final class HostFiles implements AutoCloseable {
+  /** Where the guest finds shares (agent.proto, CreateContainerRequest.shares). */
+  private static final String GUEST_DIRECTORY = "/run/rund/.shares/";
+
+  /** How long files may stay open for writing that the guest has closed. */
+  private static final long CLOSING_NANOS = 5_000_000_000L;
+
+  private final String containerId;
+  private final Deque<Share> shares = new ArrayDeque<>();
+  private final List<String> shareNames = new ArrayList<>();
+  private final List<DiskConfig> disks = new ArrayList<>();
+  private final List<Integer> slots = new ArrayList<>();
+  private Optional<RootFs> root = Optional.empty();
+  private GuestAgent.Rootfs guestRoot;
+  private Optional<DetachedMount> writableRoot = Optional.empty();
+
+  HostFiles(String containerId) {
+    this.containerId = containerId;
+  }
+
+  /**
+   * Takes a directory or file and returns its path in the guest.
+   *
+   * @param file owned from now on
+   */
+  String share(Fd file, boolean readOnly, CachePolicy cache) {
+    String name = containerId + "-mount-" + shareNames.size();
+    shares.add(new Share(name, file, readOnly, cache));
+    shareNames.add(name);
+    return GUEST_DIRECTORY + name;
+  }
+
+  /** Takes a disk; the result is its index in {@link #slots}. */
+  int plug(DiskConfig disk) {
+    disks.add(disk);
+    return disks.size() - 1;
+  }
+
+  /** Takes the root file system. */
+  void root(RootFs newRoot) {
+    root = Optional.of(newRoot);
+  }
+
+  /** Hands everything to a VM that has not started. */
+  void giveTo(VirtualMachine vm) {
+    // First, so that it is the first disk that the guest finds.
+    guestRoot = giveRoot(root.orElseThrow(), vm);
+    for (DiskConfig disk : disks) {
+      slots.add(vm.plug(disk));
+    }
+    while (!shares.isEmpty()) {
+      vm.share(shares.remove());
+    }
+  }
+
+  private GuestAgent.Rootfs giveRoot(RootFs given, VirtualMachine vm) {
+    return switch (given) {
+      case RootFs.Disk disk ->
+          new GuestAgent.BlockRootfs(vm.plug(disk.disk()), disk.fsType(), disk.options());
+      case RootFs.Directory directory -> {
+        if (!directory.readOnly()) {
+          writableRoot = Optional.of(directory.mount().duplicate());
+        }
+        root = Optional.empty();
+        String name = containerId + "-rootfs";
+        shareNames.add(name);
+        Fd fd = directory.mount().fd();
+        // Nobody else writes to a container's root file system.
+        vm.share(new Share(name, fd, directory.readOnly(), CachePolicy.ALWAYS));
+        yield new GuestAgent.SharedRootfs(name);
+      }
+    };
+  }
+
+  /** The root file system as the agent mounts it, once {@link #giveTo} was called. */
+  GuestAgent.Rootfs guestRoot() {
+    return guestRoot;
+  }
+
+  /** Names of all shares, that of the root file system too. */
+  List<String> shareNames() {
+    return List.copyOf(shareNames);
+  }
+
+  /** Slots of the disks, once {@link #giveTo} was called. */
+  List<Integer> slots() {
+    return List.copyOf(slots);
+  }
+
+  /**
+   * Makes a root file system of directories read-only, for good; those on disks are left to the
+   * guest. Not before the container is created: mount points are made in it.
+   */
+  void makeRootReadOnly() {
+    if (writableRoot.isEmpty()) {
+      return;
+    }
+    long end = System.nanoTime() + CLOSING_NANOS;
+    while (true) {
+      try {
+        writableRoot.get().makeReadOnly();
+        return;
+      } catch (LastErrorException e) {
+        if (e.getErrorCode() != Linux.EBUSY || System.nanoTime() > end) {
+          throw RundException.internal(
+              "cannot make the root file system of %s read-only: %s"
+                  .formatted(containerId, e.getMessage()),
+              e);
+        }
+        pause();
+      }
+    }
+  }
+
+  /** The guest tells of a closed file after the program that closed it has gone on. */
+  private static void pause() {
+    try {
+      Thread.sleep(5);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw RundException.unavailable("interrupted while a container was created", e);
+    }
+  }
+
+  @Override
+  public void close() {
+    writableRoot.ifPresent(DetachedMount::close);
+    root.ifPresent(RootFs::close);
+    shares.forEach(share -> share.root().close());
+  }
+}
