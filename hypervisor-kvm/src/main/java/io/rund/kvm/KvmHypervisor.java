@@ -5,23 +5,35 @@ import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.linux.EventLoop;
+import io.rund.core.linux.Fd;
 import io.rund.kvm.boot.Boot;
+import io.rund.kvm.fs.NodeBudget;
 import io.rund.kvm.sys.KvmAbi;
 import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.virtio.block.IoPool;
+import io.rund.kvm.virtio.fs.FsThreads;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Makes VMs on this host's KVM. All of them share a few event loops and disk threads. Methods may
- * be called from any thread.
+ * Makes VMs on this host's KVM. All of them share a few event loops and the threads that wait for
+ * disks and file systems. Methods may be called from any thread.
  */
 public final class KvmHypervisor implements Hypervisor, AutoCloseable {
   /** Loops: device work is short, so a few serve many VMs. */
   private static final int LOOPS = 2;
 
   private static final int DISK_THREADS = 32;
+
+  /** Of the descriptors that this process may have, the part that guests may make it hold. */
+  private static final double SHARED_DESCRIPTORS = 0.75;
+
+  /**
+   * Nodes and open files of one sandbox at most. A guest's kernel keeps a node for each file that
+   * it has cached, so this must be well above the size of large source trees.
+   */
+  private static final int SANDBOX_DESCRIPTORS = 1 << 18;
 
   /** What is learnt of this host once, and needed for each VM. */
   private record Host(KvmSystem kvm, Boot boot, int maxVcpus) {
@@ -41,6 +53,9 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
 
   private final List<EventLoop> loops = new ArrayList<>();
   private final IoPool ioPool = new IoPool(DISK_THREADS);
+  private final FsThreads fsThreads = new FsThreads();
+  private final NodeBudget nodes =
+      new NodeBudget((int) (SHARED_DESCRIPTORS * Fd.limit()), SANDBOX_DESCRIPTORS);
   private final AtomicInteger next = new AtomicInteger();
   private Host host;
 
@@ -69,7 +84,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     EventLoop loop = loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
     int slots = KvmVirtualMachine.FIXED_SLOTS + config.slots();
     Machine machine = Machine.build(config, slots, current.kvm(), current.boot(), loop);
-    return new KvmVirtualMachine(config.id(), machine, loop, ioPool);
+    return new KvmVirtualMachine(config.id(), machine, loop, ioPool, fsThreads, nodes);
   }
 
   /** Releases what the VMs shared; they must be closed before. Idempotent. */
@@ -77,6 +92,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
   public synchronized void close() {
     loops.forEach(EventLoop::close);
     ioPool.close();
+    fsThreads.close();
     if (host != null) {
       host.kvm().close();
       host = null;

@@ -8,11 +8,15 @@ import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
+import io.rund.kvm.fs.NodeBudget;
+import io.rund.kvm.fs.SharedFileSystem;
 import io.rund.kvm.virtio.RngDevice;
 import io.rund.kvm.virtio.block.BlockBackend;
 import io.rund.kvm.virtio.block.BlockDevice;
 import io.rund.kvm.virtio.block.FileBackend;
 import io.rund.kvm.virtio.block.IoPool;
+import io.rund.kvm.virtio.fs.FsDevice;
+import io.rund.kvm.virtio.fs.FsThreads;
 import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
@@ -21,15 +25,19 @@ import java.util.function.Consumer;
 final class KvmVirtualMachine implements VirtualMachine {
   private static final int VSOCK_SLOT = 0;
   private static final int RNG_SLOT = 1;
+  private static final int SHARES_SLOT = 2;
 
   /** Slots that always have the same device; the others may be plugged. */
-  static final int FIXED_SLOTS = 2;
+  static final int FIXED_SLOTS = 3;
 
   private final String id;
   private final Machine machine;
   private final EventLoop loop;
   private final IoPool ioPool;
   private final VsockDevice vsock;
+
+  /** Owned by the device in {@link #SHARES_SLOT}. */
+  private final SharedFileSystem shares;
 
   /** Guards what is plugged where, against the VM's end too. */
   private final Object lock = new Object();
@@ -39,17 +47,26 @@ final class KvmVirtualMachine implements VirtualMachine {
   /**
    * @param machine owned from now on, also if this throws
    */
-  KvmVirtualMachine(String id, Machine machine, EventLoop loop, IoPool ioPool) {
+  KvmVirtualMachine(
+      String id,
+      Machine machine,
+      EventLoop loop,
+      IoPool ioPool,
+      FsThreads fsThreads,
+      NodeBudget nodes) {
     this.id = id;
     this.machine = machine;
     this.loop = loop;
     this.ioPool = ioPool;
     this.vsock = new VsockDevice(loop);
+    this.shares = new SharedFileSystem(id, nodes);
     try {
       machine.plug(VSOCK_SLOT, vsock);
       machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
+      machine.plug(SHARES_SLOT, new FsDevice(machine.memory(), loop, fsThreads, Share.TAG, shares));
     } catch (RuntimeException e) {
       machine.close();
+      shares.close();
       throw e;
     }
   }
@@ -118,12 +135,23 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public void share(Share share) {
-    share.root().close();
-    throw new RundException(ErrorCode.UNIMPLEMENTED, "folders cannot be shared yet");
+    synchronized (lock) {
+      if (closed) {
+        share.root().close();
+      }
+      checkOpen();
+      shares.add(share);
+    }
   }
 
   @Override
-  public void unshare(String name) {}
+  public void unshare(String name) {
+    synchronized (lock) {
+      if (!closed) {
+        shares.remove(name);
+      }
+    }
+  }
 
   @Override
   public void start() {

@@ -72,15 +72,15 @@ class KvmHypervisorTest {
     VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()));
     try {
       for (int slot = 0; slot < SLOTS; slot++) {
-        assertEquals(2 + slot, vm.plug(config));
+        assertEquals(3 + slot, vm.plug(config));
       }
       assertEquals(ErrorCode.RESOURCE_EXHAUSTED, code(() -> vm.plug(config)));
       vm.start();
-      vm.unplug(3);
-      assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(3)));
-      assertEquals(3, vm.plug(config));
+      vm.unplug(4);
+      assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(4)));
+      assertEquals(4, vm.plug(config));
       assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(0)));
-      assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(2 + SLOTS)));
+      assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(3 + SLOTS)));
     } finally {
       vm.close();
     }

@@ -54,6 +54,12 @@ public final class SharedFileSystem implements AutoCloseable {
    */
   public void forget(long node, long count) {}
 
+  /**
+   * Closes every node but {@link #ROOT} and every handle that the guest has: it has unmounted, or
+   * was reset. Shares stay. Operations that are under way end as after {@link #remove}.
+   */
+  public void forgetAll() {}
+
   public int getAttributes(long node, Attributes out) {
     return -Linux.ENOSYS;
   }

@@ -1,6 +1,8 @@
 package io.rund.core.linux;
 
 import com.sun.jna.LastErrorException;
+import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** An owned file descriptor: closed once, and never used after. Safe for use by several threads. */
@@ -27,6 +29,14 @@ public final class Fd implements AutoCloseable {
   /** A non-blocking eventfd whose counter is 0. */
   public static Fd eventFd() {
     return new Fd(Libc.eventfd(0, Linux.EFD_CLOEXEC | Linux.EFD_NONBLOCK));
+  }
+
+  /** How many descriptors this process may have: RLIMIT_NOFILE. */
+  public static int limit() {
+    try (Memory limits = new Memory(2 * Long.BYTES)) {
+      Libc.getrlimit(Linux.RLIMIT_NOFILE, Pointer.nativeValue(limits));
+      return (int) Math.min(limits.getLong(0), Integer.MAX_VALUE);
+    }
   }
 
   /** The number, for a system call made while the owner is known to be alive. */

@@ -71,6 +71,9 @@ public final class Libc {
 
   public static native int fstatfs(int fd, long result) throws LastErrorException;
 
+  /** Writes struct rlimit to an address. */
+  public static native int getrlimit(int resource, long limits) throws LastErrorException;
+
   public static native int kill(int pid, int signal) throws LastErrorException;
 
   /** Takes and gives glibc's struct sigaction; either address may be 0. */

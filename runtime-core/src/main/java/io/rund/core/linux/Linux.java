@@ -98,6 +98,8 @@ public final class Linux {
   public static final int FALLOC_FL_PUNCH_HOLE = 2;
   public static final int FALLOC_FL_ZERO_RANGE = 0x10;
 
+  public static final int RLIMIT_NOFILE = 7;
+
   public static final int SIGKILL = 9;
 
   public static final long SYS_GETTID = 186;

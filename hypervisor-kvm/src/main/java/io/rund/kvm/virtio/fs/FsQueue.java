@@ -1,0 +1,77 @@
+package io.rund.kvm.virtio.fs;
+
+import io.rund.core.linux.EventLoop;
+import io.rund.kvm.memory.GuestMemory;
+import io.rund.kvm.virtio.DescriptorChain;
+import io.rund.kvm.virtio.Offload;
+import io.rund.kvm.virtio.Virtqueue;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * One queue of the device and the threads that serve it, which are its own: what one queue waits
+ * for does not hold up the other (virtio 1.2, 5.11.6.4). Belongs to the loop.
+ */
+final class FsQueue {
+  private final GuestMemory memory;
+  private final FuseSession session;
+  private final Offload offload;
+  private final MemorySegment header = Arena.ofAuto().allocate(Wire.IN_HEADER, Long.BYTES);
+  private final Request[] idle = new Request[FsDevice.QUEUE_SIZE];
+  private int idleCount;
+  private Virtqueue queue;
+
+  /** A request of this queue. */
+  private final class Request extends FsRequest {
+    Request() {
+      super(memory);
+    }
+
+    @Override
+    protected void perform() {
+      session.serve(this);
+    }
+
+    @Override
+    protected void finished() {
+      queue.push(head(), written());
+      idle[idleCount++] = this;
+    }
+  }
+
+  /**
+   * @param workers the most threads that work on this queue's requests at once
+   */
+  FsQueue(GuestMemory memory, EventLoop loop, FsThreads threads, FuseSession session, int workers) {
+    this.memory = memory;
+    this.session = session;
+    this.offload = new Offload(loop, threads, FsDevice.QUEUE_SIZE, workers, () -> queue.flush());
+  }
+
+  void activate(Virtqueue queue) {
+    this.queue = queue;
+  }
+
+  /** Takes requests; true if there may be more after a full turn. */
+  boolean take() {
+    for (int budget = queue.size(); budget > 0; budget--) {
+      DescriptorChain chain = queue.pop();
+      if (chain == null) {
+        if (queue.enableKicks()) {
+          continue;
+        }
+        return false;
+      }
+      Request request = idleCount > 0 ? idle[idleCount - 1] : new Request();
+      request.load(chain, header);
+      idleCount = Math.max(0, idleCount - 1);
+      offload.submit(request);
+    }
+    return true;
+  }
+
+  /** Runs {@code done} on the loop once no thread works for this queue. */
+  void whenIdle(Runnable done) {
+    offload.whenIdle(done);
+  }
+}
