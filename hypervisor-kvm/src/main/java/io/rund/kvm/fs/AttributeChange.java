@@ -87,4 +87,8 @@ public final class AttributeChange {
     killSuidGid = kill;
     return this;
   }
+
+  boolean changesTimes() {
+    return accessNanos != OMIT || modifyNanos != OMIT;
+  }
 }

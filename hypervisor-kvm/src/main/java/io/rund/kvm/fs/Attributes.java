@@ -1,6 +1,7 @@
 package io.rund.kvm.fs;
 
 import io.rund.core.hypervisor.CachePolicy;
+import io.rund.core.linux.Linux;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -91,6 +92,29 @@ public final class Attributes {
 
   void setCache(CachePolicy policy) {
     cache = policy;
+  }
+
+  /** Id of the mount that the file was reached through. */
+  long mount() {
+    return statx.get(ValueLayout.JAVA_LONG, 144);
+  }
+
+  /** The file system's device: st_dev. */
+  long fileSystem() {
+    return statx.get(ValueLayout.JAVA_LONG, 136);
+  }
+
+  /** Makes this the attributes of a folder of root's that nobody may write. */
+  void setFolder(long inode, int links, long seconds) {
+    statx.fill((byte) 0);
+    statx.set(ValueLayout.JAVA_INT, 4, 4096);
+    statx.set(ValueLayout.JAVA_INT, 16, links);
+    statx.set(ValueLayout.JAVA_SHORT, 28, (short) (Linux.S_IFDIR | 0555));
+    statx.set(ValueLayout.JAVA_LONG, 32, inode);
+    statx.set(ValueLayout.JAVA_LONG, 64, seconds);
+    statx.set(ValueLayout.JAVA_LONG, 96, seconds);
+    statx.set(ValueLayout.JAVA_LONG, 112, seconds);
+    cache = CachePolicy.NONE;
   }
 
   /** Where statx(2) writes. */

@@ -41,6 +41,14 @@ public final class FsStatistics {
     return statfs.get(ValueLayout.JAVA_LONG, 72);
   }
 
+  /** The folder of shares holds nothing of its own. */
+  void setEmpty() {
+    statfs.fill((byte) 0);
+    statfs.set(ValueLayout.JAVA_LONG, 8, 4096);
+    statfs.set(ValueLayout.JAVA_LONG, 64, 255);
+    statfs.set(ValueLayout.JAVA_LONG, 72, 4096);
+  }
+
   MemorySegment memory() {
     return statfs;
   }

@@ -24,8 +24,32 @@ public final class SharedFileSystem implements AutoCloseable {
   /** For operations on a node that may be given an open handle: none is. */
   public static final long NO_HANDLE = -1;
 
+  private final ShareTable shares;
+  private final NodeTable nodes;
+  private final HandleTable handles;
+  private final Names names;
+  private final Inodes inodes;
+  private final OpenFiles files;
+  private final FileIo io;
+  private final Folders folders;
+  private final Xattrs xattrs;
+
+  /** In seconds since the epoch. */
+  private final long created = System.currentTimeMillis() / 1000;
+
   /** {@code budget} is shared by all sandboxes of the engine. */
-  public SharedFileSystem(String sandboxId, NodeBudget budget) {}
+  public SharedFileSystem(String sandboxId, NodeBudget budget) {
+    NodeBudget.Part part = budget.part();
+    shares = new ShareTable(sandboxId);
+    nodes = new NodeTable(part);
+    handles = new HandleTable(part);
+    names = new Names(shares, nodes, part);
+    inodes = new Inodes(nodes, handles);
+    files = new OpenFiles(names, nodes, handles, part);
+    io = new FileIo(handles);
+    folders = new Folders(shares, nodes, handles, part);
+    xattrs = new Xattrs(nodes);
+  }
 
   /**
    * Adds a share; the guest finds it at its next look. Owns the share's descriptor from now on,
@@ -34,25 +58,36 @@ public final class SharedFileSystem implements AutoCloseable {
    * @throws RundException ALREADY_EXISTS if there is one of that name, INVALID_ARGUMENT if it is
    *     neither a folder nor a regular file
    */
-  public void add(Share share) {}
+  public void add(Share share) {
+    shares.add(share);
+  }
 
   /**
    * Removes a share, if it is there. Every descriptor that was opened through it is closed: at
    * once, or by the call that uses it at the moment. Whatever the guest still tries there gives
    * -ESTALE or -EBADF.
    */
-  public void remove(String name) {}
+  public void remove(String name) {
+    MountedShare share = shares.remove(name);
+    if (share != null) {
+      nodes.sweep(share);
+      handles.sweep(share);
+      share.release();
+    }
+  }
 
   /** Finds {@code name} in a folder. A symbolic link is a node of its own, never followed. */
   public int lookup(long parent, Name name, Entry out) {
-    return -Linux.ENOSYS;
+    return names.lookup(parent, name, out);
   }
 
   /**
    * Gives back {@code count} of the times that the guest was given this node. Unknown ids are
    * ignored.
    */
-  public void forget(long node, long count) {}
+  public void forget(long node, long count) {
+    nodes.forget(node, count);
+  }
 
   /**
    * Closes every node but {@link #ROOT} and every handle that the guest has: it has unmounted, or
@@ -61,7 +96,11 @@ public final class SharedFileSystem implements AutoCloseable {
   public void forgetAll() {}
 
   public int getAttributes(long node, Attributes out) {
-    return -Linux.ENOSYS;
+    if (node == ROOT) {
+      out.setFolder(ROOT, 2 + shares.count(), created);
+      return 0;
+    }
+    return inodes.attributes(node, out);
   }
 
   /**
@@ -69,23 +108,23 @@ public final class SharedFileSystem implements AutoCloseable {
    * {@link #NO_HANDLE}.
    */
   public int setAttributes(long node, long handle, AttributeChange change, Attributes out) {
-    return -Linux.ENOSYS;
+    return inodes.change(node, handle, change, out);
   }
 
   /**
    * How long the guest may believe what it has read of this node; NONE if there is no such node.
    */
   public CachePolicy cachePolicy(long node) {
-    return CachePolicy.NONE;
+    return inodes.cachePolicy(node);
   }
 
   /** Reads the target of a symbolic link, without terminator. Returns its length. */
   public int readLink(long node, MemorySegment out) {
-    return -Linux.ENOSYS;
+    return inodes.readLink(node, out);
   }
 
   public int symlink(Caller caller, long parent, Name name, Text target, Entry out) {
-    return -Linux.ENOSYS;
+    return names.symlink(caller, parent, name, target, out);
   }
 
   /**
@@ -93,28 +132,28 @@ public final class SharedFileSystem implements AutoCloseable {
    * the encoding of {@link Attributes#device}.
    */
   public int makeNode(Caller caller, long parent, Name name, int mode, int device, Entry out) {
-    return -Linux.ENOSYS;
+    return names.makeNode(caller, parent, name, mode, device, out);
   }
 
   public int makeDirectory(Caller caller, long parent, Name name, int mode, Entry out) {
-    return -Linux.ENOSYS;
+    return names.makeDirectory(caller, parent, name, mode, out);
   }
 
   public int unlink(long parent, Name name) {
-    return -Linux.ENOSYS;
+    return names.unlink(parent, name, 0);
   }
 
   public int removeDirectory(long parent, Name name) {
-    return -Linux.ENOSYS;
+    return names.unlink(parent, name, Linux.AT_REMOVEDIR);
   }
 
   /** As renameat2(2), with RENAME_NOREPLACE and RENAME_EXCHANGE; other flags give -EINVAL. */
   public int rename(long parent, Name name, long newParent, Name newName, int flags) {
-    return -Linux.ENOSYS;
+    return names.rename(parent, name, newParent, newName, flags);
   }
 
   public int link(long node, long newParent, Name newName, Entry out) {
-    return -Linux.ENOSYS;
+    return names.link(node, newParent, newName, out);
   }
 
   /**
@@ -125,7 +164,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * @return the handle, 0 or more
    */
   public long open(long node, int flags, boolean killSuidGid) {
-    return -Linux.ENOSYS;
+    return files.open(node, flags, killSuidGid);
   }
 
   /**
@@ -133,7 +172,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * file, by any handle: then what the guest has cached of it still holds. False the first time.
    */
   public boolean unchanged(long handle) {
-    return false;
+    return io.unchanged(handle);
   }
 
   /**
@@ -143,7 +182,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * @return the handle, 0 or more
    */
   public long create(Caller caller, long parent, Name name, int mode, int flags, Entry out) {
-    return -Linux.ENOSYS;
+    return files.create(caller, parent, name, mode, flags, out);
   }
 
   /**
@@ -152,7 +191,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * @return the handle, 0 or more
    */
   public long temporaryFile(Caller caller, long parent, int mode, int flags, Entry out) {
-    return -Linux.ENOSYS;
+    return files.temporary(caller, parent, mode, flags, out);
   }
 
   /**
@@ -160,7 +199,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * after them.
    */
   public long read(long handle, IoVector to, long offset) {
-    return -Linux.ENOSYS;
+    return io.read(handle, to, offset);
   }
 
   /**
@@ -173,48 +212,64 @@ public final class SharedFileSystem implements AutoCloseable {
    */
   public long write(
       long handle, IoVector from, long offset, int flags, boolean cached, boolean killSuidGid) {
-    return -Linux.ENOSYS;
+    return io.write(handle, from, offset, flags, cached, killSuidGid);
   }
 
   /** What a close(2) in the guest means: reports errors that the host's file system kept for it. */
   public int flush(long handle) {
-    return -Linux.ENOSYS;
+    return io.flush(handle);
   }
 
   /** Closes a handle of a file or a folder. */
   public int release(long handle) {
-    return -Linux.ENOSYS;
+    return handles.remove(handle);
   }
 
   /** For files and folders. */
   public int fsync(long handle, boolean dataOnly) {
-    return -Linux.ENOSYS;
+    return io.sync(handle, dataOnly);
   }
 
   /** Writes out the file system that the node is on; for {@link #ROOT}, of every share. */
   public int syncFs(long node) {
-    return -Linux.ENOSYS;
+    return node == ROOT ? syncShares() : inodes.sync(node);
+  }
+
+  private int syncShares() {
+    int result = 0;
+    for (MountedShare share : shares.all()) {
+      if (share.acquire()) {
+        int one = Inodes.sync(share);
+        share.release();
+        result = one < 0 ? one : result;
+      }
+    }
+    return result;
   }
 
   public int fallocate(long handle, int mode, long offset, long length) {
-    return -Linux.ENOSYS;
+    return io.allocate(handle, mode, offset, length);
   }
 
   public long seek(long handle, long offset, int whence) {
-    return -Linux.ENOSYS;
+    return io.seek(handle, offset, whence);
   }
 
   public long copyRange(
       long from, long fromOffset, long to, long toOffset, long length, int flags) {
-    return -Linux.ENOSYS;
+    return io.copy(from, fromOffset, to, toOffset, length, flags);
   }
 
   public int statFs(long node, FsStatistics out) {
-    return -Linux.ENOSYS;
+    if (node == ROOT) {
+      out.setEmpty();
+      return 0;
+    }
+    return inodes.statFs(node, out);
   }
 
   public long openDirectory(long node) {
-    return -Linux.ENOSYS;
+    return folders.open(node);
   }
 
   /**
@@ -222,7 +277,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * none. 0 is the beginning; others come from the sink.
    */
   public int readDirectory(long handle, long cookie, DirectorySink sink) {
-    return -Linux.ENOSYS;
+    return folders.read(handle, cookie, sink);
   }
 
   /**
@@ -230,12 +285,12 @@ public final class SharedFileSystem implements AutoCloseable {
    * setgid.
    */
   public int setXattr(long node, Text name, MemorySegment value, int flags, boolean killSgid) {
-    return -Linux.ENOSYS;
+    return xattrs.set(node, name, value, flags, killSgid);
   }
 
   /** Returns the length of the value; only asks for it if {@code out} has no bytes. */
   public int getXattr(long node, Text name, MemorySegment out) {
-    return -Linux.ENOSYS;
+    return xattrs.get(node, name, out);
   }
 
   /**
@@ -243,14 +298,19 @@ public final class SharedFileSystem implements AutoCloseable {
    * out} has no bytes.
    */
   public int listXattr(long node, MemorySegment out) {
-    return -Linux.ENOSYS;
+    return xattrs.list(node, out);
   }
 
   public int removeXattr(long node, Text name) {
-    return -Linux.ENOSYS;
+    return xattrs.remove(node, name);
   }
 
   /** Removes every share. No operation may start after this. */
   @Override
-  public void close() {}
+  public void close() {
+    for (String name = shares.close(); name != null; name = shares.close()) {
+      remove(name);
+    }
+    handles.sweep(null);
+  }
 }

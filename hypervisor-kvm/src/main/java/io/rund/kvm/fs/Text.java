@@ -47,8 +47,16 @@ public final class Text {
     return length == 0;
   }
 
-  int length() {
-    return length;
+  boolean startsWith(byte[] prefix) {
+    if (length < prefix.length) {
+      return false;
+    }
+    for (int i = 0; i < prefix.length; i++) {
+      if (bytes.get(ValueLayout.JAVA_BYTE, i) != prefix[i]) {
+        return false;
+      }
+    }
+    return true;
   }
 
   long address() {

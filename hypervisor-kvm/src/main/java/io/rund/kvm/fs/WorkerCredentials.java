@@ -6,9 +6,11 @@ public final class WorkerCredentials {
 
   /**
    * Gives the calling platform thread a umask of its own and lets it act for any user without
-   * losing its privileges. To be called once, first thing, on each worker thread; needs root.
+   * losing its privileges. To be called first thing on each worker thread; needs root.
    *
    * @throws io.rund.core.error.RundException FAILED_PRECONDITION if the engine may not do this
    */
-  public static void prepareThread() {}
+  public static void prepareThread() {
+    Worker.prepare();
+  }
 }

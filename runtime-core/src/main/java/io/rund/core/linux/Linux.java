@@ -67,7 +67,19 @@ public final class Linux {
   public static final int RENAME_NOREPLACE = 1;
   public static final int RENAME_EXCHANGE = 2;
 
+  public static final int AT_SYMLINK_NOFOLLOW = 0x100;
+  public static final int AT_REMOVEDIR = 0x200;
+  public static final int AT_SYMLINK_FOLLOW = 0x400;
+  public static final int AT_EMPTY_PATH = 0x1000;
+
+  public static final int STATX_BASIC_STATS = 0x7ff;
+  public static final int STATX_MNT_ID = 0x1000;
+
   public static final int F_DUPFD_CLOEXEC = 1030;
+
+  public static final int SEEK_SET = 0;
+  public static final int SEEK_DATA = 3;
+  public static final int SEEK_HOLE = 4;
 
   public static final int PROT_NONE = 0;
   public static final int PROT_READ = 1;
@@ -92,7 +104,10 @@ public final class Linux {
   public static final int EPOLLERR = 8;
   public static final int EPOLLHUP = 0x10;
 
+  public static final int RWF_DSYNC = 2;
+  public static final int RWF_SYNC = 4;
   public static final int RWF_NOWAIT = 8;
+  public static final int RWF_APPEND = 0x10;
 
   public static final int FALLOC_FL_KEEP_SIZE = 1;
   public static final int FALLOC_FL_PUNCH_HOLE = 2;
@@ -102,10 +117,17 @@ public final class Linux {
 
   public static final int SIGKILL = 9;
 
+  public static final long SYS_UMASK = 95;
+  public static final long SYS_SETFSUID = 122;
+  public static final long SYS_SETFSGID = 123;
+  public static final long SYS_CAPGET = 125;
+  public static final long SYS_CAPSET = 126;
+  public static final long SYS_PRCTL = 157;
   public static final long SYS_GETTID = 186;
   public static final long SYS_TGKILL = 234;
   public static final long SYS_GETRANDOM = 318;
   public static final long SYS_OPENAT = 257;
+  public static final long SYS_UNSHARE = 272;
   public static final long SYS_FSOPEN = 430;
   public static final long SYS_FSCONFIG = 431;
   public static final long SYS_FSMOUNT = 432;

@@ -1,0 +1,50 @@
+package io.rund.kvm.fs;
+
+import io.rund.core.linux.Linux;
+
+/** A file of the host that the guest knows: an O_PATH descriptor and what it is called by. */
+final class Node extends Descriptor {
+  final long id;
+  final MountedShare share;
+  final long mount;
+  final long device;
+  final long inode;
+
+  /** The type bits of its mode; an inode keeps them for life. */
+  final int type;
+
+  private final NodeBudget.Part budget;
+
+  /** How often the guest has been given it and has not forgotten it; under the table's lock. */
+  long lookups = 1;
+
+  /** The next in the same bucket of the table. */
+  Node next;
+
+  private long seenChange;
+  private long seenSize = -1;
+
+  Node(long id, MountedShare share, int fd, Attributes attributes, NodeBudget.Part budget) {
+    super(fd);
+    this.id = id;
+    this.share = share;
+    this.mount = attributes.mount();
+    this.device = attributes.fileSystem();
+    this.inode = attributes.inode();
+    this.type = attributes.mode() & Linux.S_IFMT;
+    this.budget = budget;
+  }
+
+  /** Whether change time and size are as they were the last time; notes them. */
+  synchronized boolean seenBefore(long change, long size, boolean settled) {
+    boolean same = change == seenChange && size == seenSize;
+    seenChange = change;
+    seenSize = settled ? size : -1;
+    return same;
+  }
+
+  @Override
+  void closed() {
+    budget.give();
+  }
+}
