@@ -195,6 +195,26 @@ final class FuseGuest implements AutoCloseable {
     return new Answer(error, written, body);
   }
 
+  /** Where a request and its answer are that nobody waits for yet. */
+  final class Slot {
+    private static final int HALF = 8192;
+    final long in = driver.allocate(HALF);
+    final long out = driver.allocate(HALF);
+
+    /** Makes a request available; its answer has room for a page. */
+    void submit(int opcode, long node, byte[]... parts) {
+      byte[] arguments = join(parts);
+      byte[] request = join(header(opcode, node, arguments.length), arguments);
+      queue().put(in, request);
+      queue()
+          .submit(DriverQueue.readable(in, request.length), DriverQueue.writable(out, 4096 + 16));
+    }
+
+    int error() {
+      return driver.memory.getInt(out + 4);
+    }
+  }
+
   /** Sends a request that is not answered through the queue for them, and waits for its return. */
   void tell(int opcode, long node, byte[]... parts) {
     byte[] in = join(parts);
@@ -212,6 +232,53 @@ final class FuseGuest implements AutoCloseable {
   Answer init(int minor, int flags, int flags2) {
     return ask(
         INIT, 0, 64, ints(7, minor, 128 * 1024, flags, flags2), new byte[11 * Integer.BYTES]);
+  }
+
+  // What the guest's kernel does, in short.
+
+  long lookup(long parent, String name) {
+    return ask(LOOKUP, parent, ENTRY, text(name)).ok().node();
+  }
+
+  /** The node at the end of some names, from the root on. */
+  long walk(String... names) {
+    long node = ROOT;
+    for (String name : names) {
+      node = lookup(node, name);
+    }
+    return node;
+  }
+
+  int lookupError(long parent, String name) {
+    return ask(LOOKUP, parent, ENTRY, text(name)).error();
+  }
+
+  Answer open(long node, int flags) {
+    return ask(OPEN, node, 16, ints(flags, 0));
+  }
+
+  Answer read(long handle, long offset, int size) {
+    return ask(READ, 0, size, readArguments(handle, offset, size));
+  }
+
+  static byte[] readArguments(long handle, long offset, int size) {
+    return join(longs(handle, offset), ints(size, 0), longs(0), ints(0, 0));
+  }
+
+  Answer write(long handle, long offset, byte[] data) {
+    return ask(WRITE, 0, 8, writeArguments(handle, offset, data.length, 0), data);
+  }
+
+  static byte[] writeArguments(long handle, long offset, int size, int openFlags) {
+    return join(longs(handle, offset), ints(size, 0), longs(0), ints(openFlags, 0));
+  }
+
+  int release(long handle) {
+    return ask(RELEASE, 0, 0, longs(handle), ints(0, 0), longs(0)).error();
+  }
+
+  void forget(long node, long count) {
+    tell(FORGET, node, longs(count));
   }
 
   @Override

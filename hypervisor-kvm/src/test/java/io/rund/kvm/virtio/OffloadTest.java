@@ -1,0 +1,120 @@
+package io.rund.kvm.virtio;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.rund.core.linux.EventLoop;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class OffloadTest {
+  private static final int CAPACITY = 64;
+  private static final int WORKERS = 3;
+
+  private final EventLoop loop = new EventLoop("offload-test");
+  private final ExecutorService threads = Executors.newCachedThreadPool();
+  private final AtomicInteger batches = new AtomicInteger();
+  private final Offload offload =
+      new Offload(loop, threads, CAPACITY, WORKERS, batches::incrementAndGet);
+  private final AtomicInteger busy = new AtomicInteger();
+  private final AtomicInteger mostBusy = new AtomicInteger();
+  private final Semaphore permits = new Semaphore(0);
+
+  /** Used on the loop only. */
+  private int done;
+
+  @AfterEach
+  void tearDown() {
+    threads.shutdown();
+    loop.close();
+  }
+
+  private final class Waits extends Offload.Work {
+    private final boolean fails;
+
+    Waits(boolean fails) {
+      this.fails = fails;
+    }
+
+    @Override
+    protected void perform() {
+      mostBusy.accumulateAndGet(busy.incrementAndGet(), Math::max);
+      permits.acquireUninterruptibly();
+      busy.decrementAndGet();
+      if (fails) {
+        throw new IllegalStateException("for the test");
+      }
+    }
+
+    @Override
+    protected void finished() {
+      done++;
+    }
+  }
+
+  private void onLoop(Runnable task) throws Exception {
+    CompletableFuture.runAsync(task, loop).get(30, TimeUnit.SECONDS);
+  }
+
+  private CompletableFuture<Integer> idle() throws Exception {
+    CompletableFuture<Integer> idle = new CompletableFuture<>();
+    onLoop(() -> offload.whenIdle(() -> idle.complete(done)));
+    return idle;
+  }
+
+  @Test
+  void everythingIsDoneByNoMoreThreadsThanAllowed() throws Exception {
+    List<Waits> work = new ArrayList<>();
+    for (int i = 0; i < CAPACITY; i++) {
+      work.add(new Waits(i % 2 == 0));
+    }
+    onLoop(() -> work.forEach(offload::submit));
+    CompletableFuture<Integer> idle = idle();
+    while (busy.get() < WORKERS) {
+      Thread.onSpinWait();
+    }
+    assertFalse(idle.isDone());
+    permits.release(CAPACITY);
+    assertEquals(CAPACITY, idle.get(30, TimeUnit.SECONDS));
+    assertEquals(WORKERS, mostBusy.get());
+    assertTrue(batches.get() >= 1);
+  }
+
+  @Test
+  void idleAtOnceWithNothingUnderWay() throws Exception {
+    assertTrue(idle().isDone());
+  }
+
+  @Test
+  void noneIsForgottenHoweverWorkersComeAndGo() throws Exception {
+    permits.release(1_000_000);
+    Waits[] work = new Waits[CAPACITY];
+    for (int i = 0; i < CAPACITY; i++) {
+      work[i] = new Waits(false);
+    }
+    int rounds = 2000;
+    int sum = 0;
+    for (int round = 1; round <= rounds; round++) {
+      int count = 1 + round % CAPACITY;
+      sum += count;
+      onLoop(
+          () -> {
+            for (int i = 0; i < count; i++) {
+              offload.submit(work[i]);
+            }
+          });
+      assertEquals(sum, idle().get(30, TimeUnit.SECONDS));
+    }
+  }
+}
