@@ -60,6 +60,20 @@ public final class Attributes {
     return statx.get(ValueLayout.JAVA_INT, 72);
   }
 
+  /** Whether the file system knows when the file was made. */
+  public boolean hasBirth() {
+    return (statx.get(ValueLayout.JAVA_INT, 0) & Linux.STATX_BTIME) != 0;
+  }
+
+  /** When the file was made, in seconds since the epoch. */
+  public long birthSeconds() {
+    return statx.get(ValueLayout.JAVA_LONG, 80);
+  }
+
+  public int birthNanos() {
+    return statx.get(ValueLayout.JAVA_INT, 88);
+  }
+
   /** Last change of the attributes, in seconds since the epoch. */
   public long changeSeconds() {
     return statx.get(ValueLayout.JAVA_LONG, 96);

@@ -4,6 +4,7 @@ import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /** What the guest has open. Every handle counts in the budget. Thread-safe. */
 final class HandleTable {
@@ -79,12 +80,23 @@ final class HandleTable {
 
   /** Takes out every handle of a share that is marked as removed; null: of the folder of shares. */
   void sweep(MountedShare share) {
-    List<Handle> gone = new ArrayList<>();
     synchronized (this) {
       closed |= share == null;
+    }
+    sweep(handle -> handle.share == share);
+  }
+
+  /** Takes out every handle. */
+  void clear() {
+    sweep(_ -> true);
+  }
+
+  private void sweep(Predicate<Handle> which) {
+    List<Handle> gone = new ArrayList<>();
+    synchronized (this) {
       for (int i = 0; i < slots.places(); i++) {
         Handle handle = slots.at(i);
-        if (handle != null && handle.share == share) {
+        if (handle != null && which.test(handle)) {
           slots.remove(handle);
           gone.add(handle);
         }

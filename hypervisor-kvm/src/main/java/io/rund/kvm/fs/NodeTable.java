@@ -3,6 +3,7 @@ package io.rund.kvm.fs;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
+import java.util.function.Predicate;
 
 /**
  * The files that the guest knows. A file is one node, however often and by whatever name it is
@@ -101,11 +102,20 @@ final class NodeTable {
 
   /** Takes out every node of a share that is marked as removed. */
   void sweep(MountedShare share) {
+    sweep(node -> node.share == share);
+  }
+
+  /** Takes out every node. */
+  void clear() {
+    sweep(_ -> true);
+  }
+
+  private void sweep(Predicate<Node> which) {
     Node gone = null;
     synchronized (this) {
       for (int i = 0; i < slots.places(); i++) {
         Node node = slots.at(i);
-        if (node != null && node.share == share) {
+        if (node != null && which.test(node)) {
           remove(node);
           node.next = gone;
           gone = node;

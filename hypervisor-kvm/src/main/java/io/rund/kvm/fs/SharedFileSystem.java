@@ -93,7 +93,10 @@ public final class SharedFileSystem implements AutoCloseable {
    * Closes every node but {@link #ROOT} and every handle that the guest has: it has unmounted, or
    * was reset. Shares stay. Operations that are under way end as after {@link #remove}.
    */
-  public void forgetAll() {}
+  public void forgetAll() {
+    nodes.clear();
+    handles.clear();
+  }
 
   public int getAttributes(long node, Attributes out) {
     if (node == ROOT) {

@@ -112,7 +112,7 @@ final class Worker {
             fd,
             EMPTY.address(),
             Linux.AT_EMPTY_PATH | Linux.AT_SYMLINK_NOFOLLOW,
-            Linux.STATX_BASIC_STATS | Linux.STATX_MNT_ID,
+            Linux.STATX_BASIC_STATS | Linux.STATX_BTIME | Linux.STATX_MNT_ID,
             out.address()));
   }
 

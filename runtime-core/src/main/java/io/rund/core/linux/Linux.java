@@ -73,6 +73,7 @@ public final class Linux {
   public static final int AT_EMPTY_PATH = 0x1000;
 
   public static final int STATX_BASIC_STATS = 0x7ff;
+  public static final int STATX_BTIME = 0x800;
   public static final int STATX_MNT_ID = 0x1000;
 
   public static final int F_DUPFD_CLOEXEC = 1030;

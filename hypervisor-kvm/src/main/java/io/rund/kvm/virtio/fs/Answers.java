@@ -1,6 +1,7 @@
 package io.rund.kvm.virtio.fs;
 
 import io.rund.core.hypervisor.CachePolicy;
+import io.rund.core.linux.Linux;
 import io.rund.kvm.fs.Attributes;
 import io.rund.kvm.fs.Entry;
 import io.rund.kvm.fs.FsStatistics;
@@ -66,6 +67,33 @@ final class Answers {
     out.set(Wire.INT, at + 76, a.device());
     out.set(Wire.INT, at + 80, a.blockSize());
     out.set(Wire.INT, at + 84, flags);
+  }
+
+  /** struct fuse_statx_out. Device numbers of the host's file systems stay on the host. */
+  static void statx(MemorySegment out, long at, Attributes a) {
+    out.asSlice(at, Wire.STATX_OUT).fill((byte) 0);
+    out.set(Wire.LONG, at, seconds(a.cache()));
+    long stat = at + 32;
+    out.set(Wire.INT, stat, Linux.STATX_BASIC_STATS | (a.hasBirth() ? Linux.STATX_BTIME : 0));
+    out.set(Wire.INT, stat + 4, a.blockSize());
+    out.set(Wire.INT, stat + 16, a.links());
+    out.set(Wire.INT, stat + 20, a.uid());
+    out.set(Wire.INT, stat + 24, a.gid());
+    out.set(Wire.SHORT, stat + 28, (short) a.mode());
+    out.set(Wire.LONG, stat + 32, a.inode());
+    out.set(Wire.LONG, stat + 40, a.size());
+    out.set(Wire.LONG, stat + 48, a.blocks());
+    out.set(Wire.LONG, stat + 64, a.accessSeconds());
+    out.set(Wire.INT, stat + 72, a.accessNanos());
+    out.set(Wire.LONG, stat + 80, a.birthSeconds());
+    out.set(Wire.INT, stat + 88, a.birthNanos());
+    out.set(Wire.LONG, stat + 96, a.changeSeconds());
+    out.set(Wire.INT, stat + 104, a.changeNanos());
+    out.set(Wire.LONG, stat + 112, a.modifySeconds());
+    out.set(Wire.INT, stat + 120, a.modifyNanos());
+    int device = a.device();
+    out.set(Wire.INT, stat + 128, (device >>> 8) & 0xfff);
+    out.set(Wire.INT, stat + 132, (device & 0xff) | ((device >>> 12) & 0xfff00));
   }
 
   /** struct fuse_open_out. */

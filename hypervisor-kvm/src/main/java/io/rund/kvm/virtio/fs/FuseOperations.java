@@ -41,7 +41,7 @@ final class FuseOperations {
       case INTERRUPT -> 0;
       case GETATTR -> attributes(fs.getAttributes(node, scratch.attributes), scratch);
       case SETATTR -> setAttributes(node, scratch);
-      case STATX -> -Linux.ENOSYS;
+      case STATX -> extendedAttributes(node, scratch);
       case READLINK -> readLink(node, request, scratch);
       case SYMLINK, MKNOD, MKDIR, LINK -> make(opcode, request, scratch);
       case UNLINK -> {
@@ -183,6 +183,15 @@ final class FuseOperations {
     }
     Answers.attributes(scratch.answer, OUT, scratch.attributes);
     return Wire.ATTR_OUT;
+  }
+
+  private long extendedAttributes(long node, FsScratch scratch) {
+    int result = fs.getAttributes(node, scratch.attributes);
+    if (result < 0) {
+      return result;
+    }
+    Answers.statx(scratch.answer, OUT, scratch.attributes);
+    return Wire.STATX_OUT;
   }
 
   private long setAttributes(long node, FsScratch scratch) {

@@ -20,6 +20,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -124,6 +125,25 @@ class FuseOperationsTest {
   }
 
   @Test
+  void statxTellsWhenAFileWasMade() throws IOException {
+    Path file = write("file", "hello");
+    long node = guest.lookup(share, "file");
+    ByteBuffer out = guest.ask(FuseGuest.STATX, node, 288, longs(0, 0), ints(0, 0xfff)).ok().body();
+    assertEquals(1, out.getLong(0));
+    assertEquals(0x7ff, out.getInt(32) & 0x7ff);
+    assertEquals(attribute(file, "mode"), (int) out.getShort(60) & 0xffff);
+    assertEquals(attribute(file, "ino"), out.getLong(64));
+    assertEquals(5, out.getLong(72));
+    FileTime made = (FileTime) attribute(file, "creationTime");
+    if ((out.getInt(32) & 0x800) != 0) {
+      assertEquals(made.toInstant().getEpochSecond(), out.getLong(112));
+    }
+    FileTime modified = (FileTime) attribute(file, "lastModifiedTime");
+    assertEquals(modified.toInstant().getEpochSecond(), out.getLong(144));
+    assertEquals(modified.toInstant().getNano(), out.getInt(152));
+  }
+
+  @Test
   void linksAreMadeAndRead() throws IOException {
     write("file", "hello");
     long node = guest.lookup(share, "file");
@@ -153,7 +173,8 @@ class FuseOperationsTest {
     assertEquals(2345, attribute(folder.resolve("dir"), "gid"));
     ByteBuffer entry = guest.ask(FuseGuest.LOOKUP, share, ENTRY, text("null")).ok().body();
     assertEquals(device, entry.getInt(116));
-    assertEquals(-Linux.EEXIST, guest.ask(FuseGuest.MKDIR, share, ENTRY, ints(0, 0), text("dir")).error());
+    assertEquals(
+        -Linux.EEXIST, guest.ask(FuseGuest.MKDIR, share, ENTRY, ints(0, 0), text("dir")).error());
     guest.ask(FuseGuest.UNLINK, share, 0, text("fifo")).ok();
     guest.ask(FuseGuest.UNLINK, share, 0, text("null")).ok();
     assertEquals(-Linux.EISDIR, guest.ask(FuseGuest.UNLINK, share, 0, text("dir")).error());
