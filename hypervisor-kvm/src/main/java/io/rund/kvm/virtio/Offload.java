@@ -44,6 +44,8 @@ public final class Offload {
   /** From the workers to the loop: a stack that is always taken whole. */
   private final AtomicReference<Work> finished = new AtomicReference<>();
 
+  private volatile boolean failureLogged;
+
   // On the loop.
   private final List<Runnable> awaitingIdle = new ArrayList<>();
   private int underWay;
@@ -116,12 +118,15 @@ public final class Offload {
     }
   }
 
-  private static void perform(Work work) {
+  private void perform(Work work) {
     try {
       work.perform();
     } catch (Throwable t) {
       // Whatever it was: a request that never finishes would hold up the device's reset for ever.
-      log.error("{} failed", work.getClass(), t);
+      if (!failureLogged) {
+        failureLogged = true;
+        log.error("{} failed; later failures are not logged", work.getClass(), t);
+      }
     }
   }
 

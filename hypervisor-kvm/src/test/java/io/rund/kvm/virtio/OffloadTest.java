@@ -77,7 +77,7 @@ class OffloadTest {
   void everythingIsDoneByNoMoreThreadsThanAllowed() throws Exception {
     List<Waits> work = new ArrayList<>();
     for (int i = 0; i < CAPACITY; i++) {
-      work.add(new Waits(i % 2 == 0));
+      work.add(new Waits(i == 1));
     }
     onLoop(() -> work.forEach(offload::submit));
     CompletableFuture<Integer> idle = idle();
