@@ -41,13 +41,13 @@ key=$(basename "$(readlink -f "$archive")" .tar)
 if in_lab ctr image ls name==$image | grep -q "archive=$key"; then
   echo "   $image is there already"
 else
-  shown ctr image import --snapshotter devmapper "$archive"
+  shown ctr image import "$archive"
   in_lab ctr image label $image "archive=$key" >/dev/null
 fi
 
 step "Redis in a sandbox"
 clean
-shown ctr run -d --snapshotter devmapper --runtime $runtime $image $id
+shown ctr run -d --runtime $runtime $image $id
 shown ctr task ls
 
 step "It serves"
@@ -84,7 +84,7 @@ shown ctr container rm $id
 step "What to try next"
 cat <<TEXT
    make lab                                                    a shell where containerd and rund are
-   ctr run --rm -t --snapshotter devmapper --runtime $runtime $image try sh
+   ctr run --rm -t --runtime $runtime $image try sh
    rund doctor                                                 is this host fit for rund?
    make test                                                   everything that docs/specification.md promises
    make bench                                                  how fast, compared with QEMU and with C

@@ -67,8 +67,10 @@ static void show_descriptor(const char *path) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strncmp(target, kinds[i], strlen(kinds[i])) == 0) {
             printf("descriptor\t%s\n", target);
+            return;
         }
     }
+    printf("descriptor\tfile\n"); /* whose name may be that of a file in a sandbox */
 }
 
 static void show_thread(const char *path) {

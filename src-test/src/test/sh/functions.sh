@@ -10,10 +10,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 runtime=io.containerd.rund.v2
+snapshotter=${RUND_SNAPSHOTTER:-overlayfs}
 
 # sandbox [FLAG...] IMAGE ID COMMAND...: runs a container to its end. launch: starts it and returns.
-sandbox() { ctr run --rm --snapshotter devmapper --runtime "$runtime" "$@"; }
-launch() { ctr run -d --null-io --snapshotter devmapper --runtime "$runtime" "$@"; }
+sandbox() { ctr run --rm --snapshotter "$snapshotter" --runtime "$runtime" "$@"; }
+launch() { ctr run -d --null-io --snapshotter "$snapshotter" --runtime "$runtime" "$@"; }
 
 # variant LINE...: from here on, $runtime is a rund whose engine has another configuration; variant_end waits until that
 # engine has left by itself.

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 class BadBundleTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(5);
 
-  /** Shell: create ID BUNDLE [DEVICE] calls the engine's Task service. */
+  /** Shell: create ID BUNDLE calls the engine's Task service. */
   private static final String CREATE =
       """
       create() { "%s" -cp "%s" io.rund.e2e.RawCreate /run/rund/node-*/engine.sock "$@"; }
@@ -45,13 +45,12 @@ class BadBundleTest {
             TIMEOUT,
             CREATE
                 + """
-                ctr container create --snapshotter devmapper --runtime $runtime $image "$1" echo MARK || exit
-                device=$(ctr snapshots --snapshotter devmapper mounts /x "$1" | grep -o '/dev/mapper/[^ ]*')
+                ctr container create --snapshotter $snapshotter --runtime $runtime $image "$1" echo MARK || exit
                 mkdir $work/long
                 ctr container info --spec "$1" |
                   awk 'BEGIN { for (s = "x"; length(s) < 1048576;) s = s s } { sub("MARK", s); print }' >$work/long/config.json
                 say size "$(($(stat -c %s $work/long/config.json) > 1048576))"
-                create "$1" $work/long "$device"
+                create "$1" $work/long
                 ctr container rm "$1"
                 """,
             Lab.id("bundle"))

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -17,6 +18,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * for {@link AllowedDifference}.
  */
 @E2e
+@Tag("disks")
 class DifferentialTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(5);
 
@@ -53,7 +55,7 @@ class DifferentialTest {
         new Case(
             "terminal",
             "-t",
-            "script -q -f -e -c \"ctr run --rm -t --snapshotter devmapper --runtime $runtime $image"
+            "script -q -f -e -c \"ctr run --rm -t --snapshotter $snapshotter --runtime $runtime $image"
                 + " $1 probe view\" /dev/null </dev/null"),
         new Case(
             "exec as another user",

@@ -1,10 +1,12 @@
 package io.rund.e2e;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Exit statuses travel. */
 @E2e
+@Tag("disks")
 class ExitStatusTest {
   @Test
   void zeroSevenAndKilled() {

@@ -48,7 +48,8 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             LONG,
             """
             sweep
-            ctr image import --snapshotter devmapper "$1" >&2 || exit 1
+            ctr image import --snapshotter "$snapshotter" "$1" >&2 || exit 1
+            ctr image import --snapshotter devmapper "$1" >&2 || exit 1 # for those who ask for it
             sandbox $image warm-up-1 true || exit 1
             sandbox $image warm-up-2 true & sandbox $image warm-up-3 true
             wait $!

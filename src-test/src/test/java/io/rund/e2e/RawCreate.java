@@ -11,7 +11,6 @@ import io.rund.shim.wire.task.DeleteRequest;
 import io.rund.shim.wire.task.StartRequest;
 import io.rund.shim.wire.task.WaitRequest;
 import io.rund.shim.wire.task.WaitResponse;
-import io.rund.shim.wire.types.Mount;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
@@ -21,9 +20,8 @@ import java.nio.file.Path;
 
 /**
  * Speaks to an engine as containerd does, to say what containerd never would: {@code SOCKET ID
- * BUNDLE [DEVICE]} runs a task from a bundle to its end and prints the error as {@code code=} and
- * {@code message=}, the exit status as {@code exit=}. A program of its own, for the socket is in
- * the lab.
+ * BUNDLE} runs a task from a bundle to its end and prints the error as {@code code=} and {@code
+ * message=}, the exit status as {@code exit=}. A program of its own, for the socket is in the lab.
  */
 final class RawCreate {
   private static final String SERVICE = "containerd.task.v2.Task";
@@ -38,9 +36,6 @@ final class RawCreate {
   public static void main(String[] args) throws IOException {
     CreateTaskRequest.Builder create =
         CreateTaskRequest.newBuilder().setId(args[1]).setBundle(args[2]);
-    if (args.length > 3) {
-      create.addRootfs(Mount.newBuilder().setType("ext4").setSource(args[3]));
-    }
     try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(Path.of(args[0])))) {
       RawCreate engine = new RawCreate(channel);
       Response response = engine.call("Create", create.build());

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.time.Duration;
 import java.util.Collections;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Test;
  * after every test, and thirty rounds make the smallest leak thirty times as large.
  */
 @E2e
+@Tag("disks")
 class RepeatedStartsTest {
   private static final int CYCLES = 30;
 

@@ -1,10 +1,12 @@
 package io.rund.e2e;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What dies without warning takes nothing else along and leaves nothing. */
 @E2e
+@Tag("disks")
 class SuddenDeathTest {
   @Test
   void aKilledEngineEndsItsTasksAndTheNextRunWorks() {

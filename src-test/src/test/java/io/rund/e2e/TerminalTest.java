@@ -19,7 +19,7 @@ class TerminalTest {
             """
             cat >$work/session <<END
             stty rows 30 cols 90
-            ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1 probe tty &
+            ctr run --rm -t --snapshotter $snapshotter --runtime $runtime $image $1 probe tty &
             session=\\$!
             for i in \\$(seq 200); do grep -q 'size 30 90' $work/screen && break; sleep 0.3; done
             stty rows 41 cols 103
@@ -47,7 +47,7 @@ class TerminalTest {
             """
             ended() { ! task_is "$1" RUNNING; }
             { until_true 60 task_is "$1" RUNNING; printf 'echo sum $((40 + 2)); tty; exit 5\\n'; until_true 60 ended "$1"; } |
-              script -q -f -e -c "ctr run --rm -t --snapshotter devmapper --runtime $runtime $image $1 sh" $work/screen >/dev/null
+              script -q -f -e -c "ctr run --rm -t --snapshotter $snapshotter --runtime $runtime $image $1 sh" $work/screen >/dev/null
             say status ${PIPESTATUS[1]}
             plain <$work/screen | sed 's/^/screen=/'
             """,
