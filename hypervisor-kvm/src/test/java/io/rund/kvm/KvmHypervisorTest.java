@@ -1,16 +1,21 @@
 package io.rund.kvm;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmExit;
+import io.rund.core.linux.Fd;
+import io.rund.core.linux.Linux;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -89,6 +94,30 @@ class KvmHypervisorTest {
   }
 
   @Test
+  void sharesComeAndGoAtAnyTimeBeforeTheEnd() throws Exception {
+    VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()));
+    try {
+      vm.share(share("a"));
+      assertEquals(ErrorCode.ALREADY_EXISTS, code(() -> vm.share(share("a"))));
+      assertEquals(ErrorCode.INVALID_ARGUMENT, code(() -> vm.share(share("../a"))));
+      vm.start();
+      vm.unshare("a");
+      vm.unshare("a");
+      vm.share(share("a"));
+    } finally {
+      vm.close();
+    }
+    Share late = share("b");
+    assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.share(late)));
+    assertFalse(late.root().isOpen());
+    vm.unshare("a");
+  }
+
+  private Share share(String name) {
+    return new Share(name, Fd.open(folder.toString(), Linux.O_PATH), false, CachePolicy.AUTO);
+  }
+
+  @Test
   void whatCannotBeBootedIsRefused() throws Exception {
     VmConfig good = config(SPIN, 1, Optional.empty());
     assertEquals(ErrorCode.INVALID_ARGUMENT, code(() -> hypervisor.create(withVcpus(good, 0))));
@@ -125,6 +154,7 @@ class KvmHypervisorTest {
     Path disk = Files.write(folder.resolve("disk"), new byte[(int) MIB]);
     try (VirtualMachine vm = hypervisor.create(config(RESET, 2, Optional.empty()))) {
       vm.plug(new DiskConfig(disk, false));
+      vm.share(share("a"));
       vm.start();
       VmExit _ = vm.exited().get(20, TimeUnit.SECONDS);
     }
@@ -134,6 +164,7 @@ class KvmHypervisorTest {
     }
     try (VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()))) {
       vm.plug(new DiskConfig(disk, true));
+      vm.share(share("a"));
     }
     VmConfig bad = withMemory(config(SPIN, 2, Optional.empty()), MIB);
     assertThrows(RundException.class, () -> hypervisor.create(bad));

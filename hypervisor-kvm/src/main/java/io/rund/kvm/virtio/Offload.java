@@ -31,6 +31,7 @@ public final class Offload {
   private final EventLoop loop;
   private final Executor threads;
   private final int maxWorkers;
+  private final int turn;
   private final Runnable afterBatch;
   private final Runnable worker = this::work;
   private final Runnable answer = this::answer;
@@ -53,13 +54,21 @@ public final class Offload {
   /**
    * @param capacity the most requests that are ever under way at once: a power of two
    * @param maxWorkers the most threads of {@code threads} that are in use at once
+   * @param turn requests that a worker takes before it lets {@code threads} give its thread to
+   *     others who wait for one
    * @param afterBatch runs on the loop after the last {@link Work#finished} of several
    */
   public Offload(
-      EventLoop loop, Executor threads, int capacity, int maxWorkers, Runnable afterBatch) {
+      EventLoop loop,
+      Executor threads,
+      int capacity,
+      int maxWorkers,
+      int turn,
+      Runnable afterBatch) {
     this.loop = loop;
     this.threads = threads;
     this.maxWorkers = maxWorkers;
+    this.turn = turn;
     this.afterBatch = afterBatch;
     this.ring = new Work[capacity];
   }
@@ -103,11 +112,12 @@ public final class Offload {
   // Threads of the executor.
 
   private void work() {
-    while (true) {
+    for (int left = turn; left > 0; ) {
       Work work = claim();
       if (work != null) {
         perform(work);
         finish(work);
+        left--;
         continue;
       }
       workers.decrementAndGet();
@@ -116,6 +126,7 @@ public final class Offload {
         return;
       }
     }
+    threads.execute(worker);
   }
 
   private void perform(Work work) {

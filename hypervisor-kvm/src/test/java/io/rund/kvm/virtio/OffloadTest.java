@@ -21,12 +21,13 @@ import org.junit.jupiter.api.Timeout;
 class OffloadTest {
   private static final int CAPACITY = 64;
   private static final int WORKERS = 3;
+  private static final int TURN = 5;
 
   private final EventLoop loop = new EventLoop("offload-test");
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final AtomicInteger batches = new AtomicInteger();
   private final Offload offload =
-      new Offload(loop, threads, CAPACITY, WORKERS, batches::incrementAndGet);
+      new Offload(loop, threads, CAPACITY, WORKERS, TURN, batches::incrementAndGet);
   private final AtomicInteger busy = new AtomicInteger();
   private final AtomicInteger mostBusy = new AtomicInteger();
   private final Semaphore permits = new Semaphore(0);

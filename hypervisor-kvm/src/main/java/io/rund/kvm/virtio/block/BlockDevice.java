@@ -5,23 +5,21 @@ import io.rund.core.linux.Linux;
 import io.rund.kvm.memory.GuestMemory;
 import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DescriptorChain;
+import io.rund.kvm.virtio.Offload;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.Virtqueue;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * A disk (virtio 1.2, 5.2) with one queue. A request is taken and checked on the loop, worked on by
  * a thread of the pool, and answered on the loop: {@link #give} is the only place that writes a
- * status and the used ring. Between the threads stand a ring and a stack without locks.
+ * status and the used ring.
  */
 public final class BlockDevice implements VirtioDevice {
   private static final Logger log = LoggerFactory.getLogger(BlockDevice.class);
@@ -55,40 +53,38 @@ public final class BlockDevice implements VirtioDevice {
       ThreadLocal.withInitial(() -> new IoVector(QUEUE_SIZE));
 
   private final GuestMemory memory;
-  private final EventLoop loop;
-  private final IoPool pool;
   private final BlockBackend backend;
+  private final Offload offload;
   private final MemorySegment config;
-  private final Runnable worker = this::work;
-  private final Runnable answer = this::answer;
 
   // On the loop.
-  private final BlockRequest[] idle = new BlockRequest[QUEUE_SIZE];
+  private final Request[] idle = new Request[QUEUE_SIZE];
   private int idleCount;
-  private int inFlight;
   private final IoVector loopVector = new IoVector(QUEUE_SIZE);
-  private final List<Runnable> awaitingIdle = new ArrayList<>();
   private Virtqueue queue;
   private boolean writeThrough;
 
-  // From the loop to the workers: a ring that cannot overflow, for the queue bounds what is under
-  // way.
-  private final BlockRequest[] ring = new BlockRequest[QUEUE_SIZE];
-  private final AtomicInteger submitted = new AtomicInteger();
-  private final AtomicInteger claimed = new AtomicInteger();
-  private final AtomicInteger workers = new AtomicInteger();
-
-  /** From the workers to the loop: a stack that is always taken whole. */
-  private final AtomicReference<BlockRequest> finished = new AtomicReference<>();
-
   private volatile boolean errorLogged;
+
+  /** A request on its way. */
+  private final class Request extends BlockRequest {
+    @Override
+    protected void perform() {
+      status = BlockDevice.this.perform(this, VECTOR.get());
+    }
+
+    @Override
+    protected void finished() {
+      give(this);
+    }
+  }
 
   /** The device owns {@code backend}. */
   public BlockDevice(GuestMemory memory, EventLoop loop, IoPool pool, BlockBackend backend) {
     this.memory = memory;
-    this.loop = loop;
-    this.pool = pool;
     this.backend = backend;
+    this.offload =
+        new Offload(loop, pool::execute, QUEUE_SIZE, IoPool.PER_DEVICE, TURN, () -> queue.flush());
     this.config = configSpace(backend);
   }
 
@@ -164,18 +160,17 @@ public final class BlockDevice implements VirtioDevice {
         }
         return false;
       }
-      BlockRequest request = idleCount > 0 ? idle[--idleCount] : new BlockRequest();
+      Request request = idleCount > 0 ? idle[--idleCount] : new Request();
       request.parse(chain, backend.capacity(), backend.readOnly());
       // With a request under way the disk may be slow, and then not even a try may wait for it.
-      if (inFlight == 0
+      if (offload.underWay() == 0
           && request.kind == BlockRequest.Kind.READ
           && request.length <= readNow
           && readNow(request)) {
         readNow -= (int) request.length;
         give(request);
       } else {
-        inFlight++;
-        submit(request);
+        offload.submit(request);
       }
     }
     return true;
@@ -187,59 +182,7 @@ public final class BlockDevice implements VirtioDevice {
     return backend.readNow(request.offset, loopVector) == 0;
   }
 
-  private void submit(BlockRequest request) {
-    int slot = submitted.get();
-    ring[slot & (QUEUE_SIZE - 1)] = request;
-    submitted.set(slot + 1);
-    if (addWorker()) {
-      pool.execute(worker);
-    }
-  }
-
-  private boolean addWorker() {
-    int count = workers.get();
-    while (count < IoPool.PER_DEVICE) {
-      if (workers.compareAndSet(count, count + 1)) {
-        return true;
-      }
-      count = workers.get();
-    }
-    return false;
-  }
-
   // Pool threads.
-
-  private void work() {
-    IoVector vector = VECTOR.get();
-    for (int turn = TURN; turn > 0; ) {
-      BlockRequest request = claim();
-      if (request != null) {
-        request.status = perform(request, vector);
-        finish(request);
-        turn--;
-        continue;
-      }
-      workers.decrementAndGet();
-      // The loop may have submitted one and counted on us in between.
-      if (submitted.get() == claimed.get() || !addWorker()) {
-        return;
-      }
-    }
-    pool.execute(worker);
-  }
-
-  private BlockRequest claim() {
-    while (true) {
-      int slot = claimed.get();
-      if (slot == submitted.get()) {
-        return null;
-      }
-      BlockRequest request = ring[slot & (QUEUE_SIZE - 1)];
-      if (claimed.compareAndSet(slot, slot + 1)) {
-        return request;
-      }
-    }
-  }
 
   private byte perform(BlockRequest request, IoVector vector) {
     int errno;
@@ -291,49 +234,17 @@ public final class BlockDevice implements VirtioDevice {
     };
   }
 
-  private void finish(BlockRequest request) {
-    BlockRequest top;
-    do {
-      top = finished.get();
-      request.next = top;
-    } while (!finished.compareAndSet(top, request));
-    if (top == null) {
-      loop.execute(answer);
-    }
-  }
-
   // The loop again.
 
-  private void answer() {
-    BlockRequest request = finished.getAndSet(null);
-    while (request != null) {
-      BlockRequest following = request.next;
-      request.next = null;
-      give(request);
-      inFlight--;
-      request = following;
-    }
-    queue.flush();
-    if (inFlight == 0 && !awaitingIdle.isEmpty()) {
-      List<Runnable> waiting = List.copyOf(awaitingIdle);
-      awaitingIdle.clear();
-      waiting.forEach(Runnable::run);
-    }
-  }
-
   /** The one way back to the guest. */
-  private void give(BlockRequest request) {
+  private void give(Request request) {
     queue.push(request.head, request.answer(memory));
     idle[idleCount++] = request;
   }
 
   @Override
   public void reset(Runnable done) {
-    if (inFlight == 0) {
-      done.run();
-    } else {
-      awaitingIdle.add(done);
-    }
+    offload.whenIdle(done);
   }
 
   @Override

@@ -4,6 +4,7 @@ import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.memory.GuestMemory;
 import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DescriptorChain;
+import io.rund.kvm.virtio.Offload;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,7 +16,7 @@ import java.util.Arrays;
  * Framing is the driver's choice (2.7.4): the first 16 readable bytes are the header, the last
  * writable byte is the status, and what lies between is data. Reused.
  */
-final class BlockRequest {
+abstract class BlockRequest extends Offload.Work {
   /** What to do; the refusals carry their answer. */
   enum Kind {
     READ,
@@ -68,9 +69,6 @@ final class BlockRequest {
 
   /** The answer, set by whoever worked on it. */
   byte status;
-
-  /** The next in the list of finished requests. */
-  BlockRequest next;
 
   /**
    * Reads a chain into this object.

@@ -45,7 +45,9 @@ final class FsQueue {
   FsQueue(GuestMemory memory, EventLoop loop, FsThreads threads, FuseSession session, int workers) {
     this.memory = memory;
     this.session = session;
-    this.offload = new Offload(loop, threads, FsDevice.QUEUE_SIZE, workers, () -> queue.flush());
+    this.offload =
+        new Offload(
+            loop, threads, FsDevice.QUEUE_SIZE, workers, Integer.MAX_VALUE, () -> queue.flush());
   }
 
   void activate(Virtqueue queue) {
