@@ -25,6 +25,9 @@ final class FileIo {
   }
 
   long read(long handle, IoVector to, long offset) {
+    if (offset < 0) {
+      return -Linux.EINVAL;
+    }
     OpenFile file = handles.acquireFile(handle);
     if (file == null) {
       return -Linux.EBADF;
@@ -51,6 +54,10 @@ final class FileIo {
 
   long write(
       long handle, IoVector from, long offset, int flags, boolean cached, boolean killSuidGid) {
+    // To pwritev2(2), -1 is the descriptor's own position.
+    if (offset < 0) {
+      return -Linux.EINVAL;
+    }
     OpenFile file = handles.acquireFile(handle);
     if (file == null) {
       return -Linux.EBADF;

@@ -113,7 +113,8 @@ final class OpenFiles {
     if (found < 0) {
       return found;
     }
-    long handle = open(out.node(), flags, false);
+    // Whoever made it in the meantime, its setuid bit was not meant for what is written now.
+    long handle = open(out.node(), flags, true);
     if (handle < 0) {
       nodes.forget(out.node(), 1);
     }

@@ -248,7 +248,7 @@ class SharedFileSystemTest {
     long top = entry.node();
     int found = guest.fs.lookup(top, name("file"), entry);
     assertTrue(found == 0 || found == -Linux.ESTALE, () -> "lookup " + found);
-    long file = entry.node();
+    long file = found < 0 ? 0 : entry.node();
     long handle = found < 0 ? found : guest.fs.open(file, Linux.O_RDONLY, false);
     int result = 0;
     if (handle >= 0) {
