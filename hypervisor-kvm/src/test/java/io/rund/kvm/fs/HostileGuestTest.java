@@ -172,7 +172,7 @@ class HostileGuestTest {
       }
       assertTrue(done > ROUNDS * OPERATIONS / 10, done + " succeeded");
     } finally {
-      run("umount", shared.toString());
+      run("umount", "-l", shared.toString());
     }
     assertEquals("secret", Files.readString(secret));
     try (Stream<Path> left = Files.list(host)) {

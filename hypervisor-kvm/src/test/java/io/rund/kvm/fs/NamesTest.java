@@ -359,7 +359,7 @@ class NamesTest {
       assertEquals(-Linux.EBUSY, fs.removeDirectory(guest.top, name("mount")));
       fs.remove("data");
     } finally {
-      run("umount", mount.toString());
+      run("umount", "-l", mount.toString());
     }
   }
 
