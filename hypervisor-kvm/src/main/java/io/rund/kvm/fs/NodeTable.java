@@ -1,8 +1,10 @@
 package io.rund.kvm.fs;
 
+import com.sun.jna.LastErrorException;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
+import io.rund.core.linux.StatFs;
 import java.util.function.Predicate;
 
 /**
@@ -39,6 +41,13 @@ final class NodeTable {
   int enter(MountedShare share, Node parent, int fd, boolean counted, Entry out) {
     Attributes attributes = out.attributes();
     int result = Worker.attributes(fd, attributes);
+    boolean elsewhere =
+        parent == null
+            || parent.mount != attributes.mount()
+            || parent.device != attributes.fileSystem();
+    if (result == 0 && elsewhere) {
+      result = refusesMount(fd);
+    }
     long id = result < 0 ? result : intern(share, fd, attributes, counted);
     if (id < 0) {
       int ignored = FileCalls.close(fd);
@@ -48,13 +57,21 @@ final class NodeTable {
       return (int) id;
     }
     boolean folder = (attributes.mode() & Linux.S_IFMT) == Linux.S_IFDIR;
-    boolean elsewhere =
-        parent == null
-            || parent.mount != attributes.mount()
-            || parent.device != attributes.fileSystem();
     out.set(id, folder && elsewhere, parent == null ? CachePolicy.NONE : share.cache);
     attributes.setCache(share.cache);
     return 0;
+  }
+
+  /**
+   * The host's /proc, /sys and the like, when a share is of "/" with all that is mounted there:
+   * they would answer the engine, which may do more than any guest.
+   */
+  private static int refusesMount(int fd) {
+    try {
+      return StatFs.of(fd).kernelView().isPresent() ? -Linux.EACCES : 0;
+    } catch (LastErrorException e) {
+      return -e.getErrorCode();
+    }
   }
 
   private long intern(MountedShare share, int fd, Attributes attributes, boolean counted) {

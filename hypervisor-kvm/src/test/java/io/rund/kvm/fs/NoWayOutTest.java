@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -288,5 +289,17 @@ class NoWayOutTest {
     assertNotEquals(writable, readable);
     assertEquals(-Linux.EROFS, guest.fs.open(readable, Linux.O_RDWR, false));
     assertTrue(guest.fs.open(writable, Linux.O_RDWR, false) >= 0);
+  }
+
+  @Test
+  void whatShowsTheHostsKernelIsOutOfReachWhereverItIsMounted() throws IOException {
+    String proc = Files.createDirectory(inShare("proc")).toString();
+    Libc.mount("proc", proc, "proc", 0, null);
+    try {
+      assertEquals(-Linux.EACCES, guest.lookup(guest.top, "proc"));
+    } finally {
+      Libc.umount2(proc, 0);
+    }
+    assertNotEquals(-Linux.EACCES, guest.lookup(guest.top, "proc"));
   }
 }

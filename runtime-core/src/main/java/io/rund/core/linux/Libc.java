@@ -69,8 +69,6 @@ public final class Libc {
 
   public static native int chdir(String path) throws LastErrorException;
 
-  public static native int fstatfs(int fd, long result) throws LastErrorException;
-
   /** Writes struct rlimit to an address. */
   public static native int getrlimit(int resource, long limits) throws LastErrorException;
 

@@ -4,6 +4,8 @@ import com.sun.jna.LastErrorException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * What a file system says of itself (statfs(2)).
@@ -14,20 +16,48 @@ import java.lang.foreign.ValueLayout;
 public record StatFs(long type, long bytes) {
   public static final long TMPFS_MAGIC = 0x01021994;
 
-  /**
-   * Size of struct statfs, eight-byte words of which the first three are f_type, f_bsize, f_blocks.
-   */
+  /** Size of struct statfs, in which f_type, f_bsize and f_blocks are the first words. */
   private static final int SIZE = 120;
 
-  /** Of the file system that the descriptor's file is on; O_PATH is enough. */
-  public static StatFs of(Fd fd) throws LastErrorException {
+  private static final Map<Long, String> KERNEL_VIEWS =
+      Map.ofEntries(
+          Map.entry(0x9fa0L, "/proc"),
+          Map.entry(0x62656572L, "/sys"),
+          Map.entry(0x27e0ebL, "cgroup tree"),
+          Map.entry(0x63677270L, "cgroup tree"),
+          Map.entry(0x1cd1L, "/dev/pts"),
+          Map.entry(0x64626720L, "debugfs"),
+          Map.entry(0x74726163L, "tracefs"),
+          Map.entry(0x73636673L, "securityfs"),
+          Map.entry(0xcafe4a11L, "bpffs"),
+          Map.entry(0x62656570L, "configfs"),
+          Map.entry(0x6e736673L, "namespace"),
+          Map.entry(0x19800202L, "message queues"));
+
+  /**
+   * Of the file system that a file is on.
+   *
+   * @param fd O_PATH is enough
+   */
+  public static StatFs of(int fd) throws LastErrorException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment result = arena.allocate(SIZE, Long.BYTES);
-      Libc.fstatfs(fd.number(), result.address());
+      int error = FileCalls.result(FileCalls.fstatfs(fd, result.address()));
+      if (error < 0) {
+        throw new LastErrorException(-error);
+      }
       return new StatFs(
           result.getAtIndex(ValueLayout.JAVA_LONG, 0),
           result.getAtIndex(ValueLayout.JAVA_LONG, 1)
               * result.getAtIndex(ValueLayout.JAVA_LONG, 2));
     }
+  }
+
+  /**
+   * What of the host's kernel it shows, if that is what it is for: reading or writing its files
+   * means talking to that kernel, as whoever does it.
+   */
+  public Optional<String> kernelView() {
+    return Optional.ofNullable(KERNEL_VIEWS.get(type));
   }
 }

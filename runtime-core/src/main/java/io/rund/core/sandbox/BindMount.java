@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -28,22 +29,6 @@ final class BindMount {
 
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
   private static final Path DEVICES = Path.of("/dev");
-
-  /** Views of the host's kernel: include/uapi/linux/magic.h. */
-  private static final Map<Long, String> KERNEL_VIEWS =
-      Map.ofEntries(
-          Map.entry(0x9fa0L, "/proc"),
-          Map.entry(0x62656572L, "/sys"),
-          Map.entry(0x27e0ebL, "cgroup tree"),
-          Map.entry(0x63677270L, "cgroup tree"),
-          Map.entry(0x1cd1L, "/dev/pts"),
-          Map.entry(0x64626720L, "debugfs"),
-          Map.entry(0x74726163L, "tracefs"),
-          Map.entry(0x73636673L, "securityfs"),
-          Map.entry(0xcafe4a11L, "bpffs"),
-          Map.entry(0x62656570L, "configfs"),
-          Map.entry(0x6e736673L, "namespace"),
-          Map.entry(0x19800202L, "message queues"));
 
   /** Major number of memory devices, and the minors of those that every container has. */
   private static final int MEM_MAJOR = 1;
@@ -187,11 +172,11 @@ final class BindMount {
       throw refusal(
           "it is the host's shared memory, and a VM shares no memory with the host's programs; leave it out, a sandbox has a /dev/shm of its own");
     }
-    String view = KERNEL_VIEWS.get(file.fileSystem().type());
-    if (view != null || file.path().startsWith(DEVICES)) {
+    Optional<String> view = file.fileSystem().kernelView();
+    if (view.isPresent() || file.path().startsWith(DEVICES)) {
       throw refusal(
           "it shows the host's kernel (%s), and a sandbox has a kernel of its own; leave it out"
-              .formatted(view == null ? DEVICES : view));
+              .formatted(view.orElse(DEVICES.toString())));
     }
   }
 

@@ -74,7 +74,7 @@ record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device) implements Aut
   }
 
   StatFs fileSystem() {
-    return StatFs.of(fd);
+    return StatFs.of(fd.number());
   }
 
   @Override
