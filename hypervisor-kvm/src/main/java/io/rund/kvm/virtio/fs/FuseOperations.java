@@ -6,7 +6,6 @@ import io.rund.kvm.fs.AttributeChange;
 import io.rund.kvm.fs.Caller;
 import io.rund.kvm.fs.Name;
 import io.rund.kvm.fs.SharedFileSystem;
-import java.lang.foreign.MemorySegment;
 
 /**
  * Each request's way to the file system and its answer's way back. Every method returns the bytes
@@ -23,9 +22,11 @@ final class FuseOperations {
   private static final long MAX_COPY = 128 << 20;
 
   private final SharedFileSystem fs;
+  private final XattrOperations xattrs;
 
   FuseOperations(SharedFileSystem fs) {
     this.fs = fs;
+    this.xattrs = new XattrOperations(fs);
   }
 
   /** {@code scratch} has the request's arguments, which are well-formed. */
@@ -69,7 +70,8 @@ final class FuseOperations {
       case OPENDIR -> openDirectory(node, scratch);
       case READDIR -> readDirectory(request, false, scratch);
       case READDIRPLUS -> readDirectory(request, true, scratch);
-      case SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR -> xattr(opcode, request, scratch);
+      case SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR ->
+          xattrs.perform(request, opcode, scratch);
       case INIT, DESTROY -> throw new IllegalArgumentException(opcode + " is the session's");
     };
   }
@@ -77,11 +79,6 @@ final class FuseOperations {
   private static int name(Name name, FsScratch scratch) {
     Arguments in = scratch.arguments;
     return name.set(in.bytes(), in.text(), in.length());
-  }
-
-  private static int text(long from, FsScratch scratch) {
-    Arguments in = scratch.arguments;
-    return scratch.text.set(in.bytes(), from, in.length());
   }
 
   private static Caller caller(FsRequest request, int umask, FsScratch scratch) {
@@ -149,7 +146,7 @@ final class FuseOperations {
       }
       case LINK -> entry(fs.link(in.u64(0), node, name, scratch.entry), scratch);
       default -> {
-        result = text(in.secondText(), scratch);
+        result = scratch.text.set(in.bytes(), in.secondText(), in.length());
         Caller caller = caller(request, 0, scratch);
         yield result < 0
             ? result
@@ -370,48 +367,5 @@ final class FuseOperations {
     }
     long room = Math.min(size, FsScratch.ANSWER);
     return scratch.directory.fill(fs, request.node(), in.u64(0), in.u64(8), plus, room);
-  }
-
-  // Extended attributes.
-
-  private long xattr(Opcode opcode, FsRequest request, FsScratch scratch) {
-    Arguments in = scratch.arguments;
-    long node = request.node();
-    if (opcode != Opcode.LISTXATTR) {
-      int result = text(in.text(), scratch);
-      if (result < 0) {
-        return result;
-      }
-    }
-    return switch (opcode) {
-      case REMOVEXATTR -> fs.removeXattr(node, scratch.text);
-      case SETXATTR -> {
-        // The longer form has flags of its own; the shorter one has the name in their place.
-        boolean killSgid =
-            in.text() == Wire.SETXATTR_IN && (in.u32(8) & Wire.SETXATTR_ACL_KILL_SGID) != 0;
-        long from = in.secondText();
-        MemorySegment value = in.bytes().asSlice(from, in.length() - from);
-        yield fs.setXattr(node, scratch.text, value, in.u32(4), killSgid);
-      }
-      default -> readXattr(opcode, request, scratch);
-    };
-  }
-
-  /** GETXATTR and LISTXATTR: the value if there is room for it; its size if the room is 0. */
-  private long readXattr(Opcode opcode, FsRequest request, FsScratch scratch) {
-    long size = Integer.toUnsignedLong(scratch.arguments.u32(0));
-    if (request.answerRoom() < (size == 0 ? Wire.GETXATTR_OUT : size)) {
-      return -Linux.EINVAL;
-    }
-    MemorySegment out = scratch.answer.asSlice(OUT, Math.min(size, FsScratch.ANSWER));
-    int result =
-        opcode == Opcode.GETXATTR
-            ? fs.getXattr(request.node(), scratch.text, out)
-            : fs.listXattr(request.node(), out);
-    if (result < 0 || size > 0) {
-      return result;
-    }
-    Answers.written(scratch.answer, OUT, result);
-    return Wire.GETXATTR_OUT;
   }
 }

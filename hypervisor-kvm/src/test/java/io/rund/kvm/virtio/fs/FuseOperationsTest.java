@@ -288,6 +288,16 @@ class FuseOperationsTest {
     Answer list = guest.ask(FuseGuest.LISTXATTR, node, 100, ints(100, 0)).ok();
     assertEquals("user.a\0", string(list.body()));
     assertEquals(7, guest.ask(FuseGuest.LISTXATTR, node, 8, ints(0, 0)).ok().body().getInt(0));
+    assertEquals(-Linux.ERANGE, guest.ask(FuseGuest.LISTXATTR, node, 8, ints(6, 0)).error());
+
+    guest.ask(FuseGuest.SETXATTR, node, 0, ints(5, 0, 0, 0), text("trusted.a"), value).ok();
+    int both = 7 + "trusted.a\0".length();
+    assertEquals(both, guest.ask(FuseGuest.LISTXATTR, node, 8, ints(0, 0)).body().getInt(0));
+    guest.uid = 1000;
+    assertEquals(7, guest.ask(FuseGuest.LISTXATTR, node, 8, ints(0, 0)).body().getInt(0));
+    list = guest.ask(FuseGuest.LISTXATTR, node, 100, ints(7, 0)).ok();
+    assertEquals("user.a\0", string(list.body()));
+    guest.uid = 0;
     guest.ask(FuseGuest.REMOVEXATTR, node, 0, text("user.a")).ok();
     Answer gone = guest.ask(FuseGuest.GETXATTR, node, 100, ints(100, 0), text("user.a"));
     assertEquals(-Linux.ENODATA, gone.error());
