@@ -155,13 +155,13 @@ final class FileIo {
     }
   }
 
-  int allocate(long handle, int mode, long offset, long length) {
+  int allocate(long handle, int mode, long offset, long length, boolean killSuidGid) {
     OpenFile file = handles.acquireFile(handle);
     if (file == null) {
       return -Linux.EBADF;
     }
     try {
-      Worker.changing(false);
+      Worker.changing(killSuidGid);
       return FileCalls.result(FileCalls.fallocate(file.fd, mode, offset, length));
     } finally {
       file.release();
@@ -184,7 +184,14 @@ final class FileIo {
     }
   }
 
-  long copy(long from, long fromOffset, long to, long toOffset, long length, int flags) {
+  long copy(
+      long from,
+      long fromOffset,
+      long to,
+      long toOffset,
+      long length,
+      int flags,
+      boolean killSuidGid) {
     OpenFile source = handles.acquireFile(from);
     if (source == null) {
       return -Linux.EBADF;
@@ -195,7 +202,7 @@ final class FileIo {
         return -Linux.EBADF;
       }
       try {
-        MemorySegment offsets = Worker.changing(false).offsets(fromOffset, toOffset);
+        MemorySegment offsets = Worker.changing(killSuidGid).offsets(fromOffset, toOffset);
         return FileCalls.result(
             FileCalls.copy_file_range(
                 source.fd,

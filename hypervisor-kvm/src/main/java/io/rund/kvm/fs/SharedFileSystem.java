@@ -250,8 +250,13 @@ public final class SharedFileSystem implements AutoCloseable {
     return result;
   }
 
-  public int fallocate(long handle, int mode, long offset, long length) {
-    return io.allocate(handle, mode, offset, length);
+  /**
+   * As fallocate(2).
+   *
+   * @param killSuidGid whether the caller has no CAP_FSETID: setuid and setgid go
+   */
+  public int fallocate(long handle, int mode, long offset, long length, boolean killSuidGid) {
+    return io.allocate(handle, mode, offset, length, killSuidGid);
   }
 
   public long seek(long handle, long offset, int whence) {
@@ -259,8 +264,14 @@ public final class SharedFileSystem implements AutoCloseable {
   }
 
   public long copyRange(
-      long from, long fromOffset, long to, long toOffset, long length, int flags) {
-    return io.copy(from, fromOffset, to, toOffset, length, flags);
+      long from,
+      long fromOffset,
+      long to,
+      long toOffset,
+      long length,
+      int flags,
+      boolean killSuidGid) {
+    return io.copy(from, fromOffset, to, toOffset, length, flags, killSuidGid);
   }
 
   public int statFs(long node, FsStatistics out) {

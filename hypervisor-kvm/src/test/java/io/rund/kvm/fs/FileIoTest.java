@@ -195,22 +195,22 @@ class FileIoTest {
     long handle = create("file", Linux.O_RDWR);
     guest.write(handle, "x".repeat(64 * 1024), 0);
     int punch = Linux.FALLOC_FL_PUNCH_HOLE | Linux.FALLOC_FL_KEEP_SIZE;
-    assertEquals(0, fs.fallocate(handle, punch, 16384, 16384));
+    assertEquals(0, fs.fallocate(handle, punch, 16384, 16384, false));
     assertEquals("\0\0x", guest.read(handle, 32766, 3));
     assertEquals(16384, fs.seek(handle, 0, Linux.SEEK_HOLE));
     assertEquals(32768, fs.seek(handle, 16384, Linux.SEEK_DATA));
     assertEquals(-Linux.ENXIO, fs.seek(handle, 1 << 20, Linux.SEEK_DATA));
     assertEquals(-Linux.EINVAL, fs.seek(handle, 0, Linux.SEEK_SET));
-    assertEquals(0, fs.fallocate(handle, Linux.FALLOC_FL_ZERO_RANGE, 0, 4096));
+    assertEquals(0, fs.fallocate(handle, Linux.FALLOC_FL_ZERO_RANGE, 0, 4096, false));
     assertEquals("\0x", guest.read(handle, 4095, 2));
-    assertEquals(0, fs.fallocate(handle, COLLAPSE_RANGE, 0, 4096));
+    assertEquals(0, fs.fallocate(handle, COLLAPSE_RANGE, 0, 4096, false));
     assertEquals(60 * 1024, Files.size(file));
-    assertEquals(0, fs.fallocate(handle, 0, 100_000, 1));
+    assertEquals(0, fs.fallocate(handle, 0, 100_000, 1, false));
     assertEquals(100_001, Files.size(file));
-    assertEquals(-Linux.EOPNOTSUPP, fs.fallocate(handle, UNKNOWN_MODE, 0, 1));
-    assertEquals(-Linux.EINVAL, fs.fallocate(handle, 0, -1, 1));
+    assertEquals(-Linux.EOPNOTSUPP, fs.fallocate(handle, UNKNOWN_MODE, 0, 1, false));
+    assertEquals(-Linux.EINVAL, fs.fallocate(handle, 0, -1, 1, false));
     long folder = fs.openDirectory(guest.top);
-    assertEquals(-Linux.EBADF, fs.fallocate(folder, 0, 0, 1));
+    assertEquals(-Linux.EBADF, fs.fallocate(folder, 0, 0, 1, false));
   }
 
   @Test
@@ -218,12 +218,12 @@ class FileIoTest {
     Files.writeString(file, "0123456789");
     long from = guest.open("file", Linux.O_RDONLY);
     long to = create("copy", Linux.O_RDWR);
-    assertEquals(5, fs.copyRange(from, 2, to, 1, 5, 0));
+    assertEquals(5, fs.copyRange(from, 2, to, 1, 5, 0, false));
     assertEquals("\00023456", Files.readString(host.resolve("copy")));
-    assertEquals(3, fs.copyRange(from, 7, to, 0, 100, 0));
-    assertEquals(0, fs.copyRange(from, 10, to, 0, 100, 0));
-    assertEquals(-Linux.EINVAL, fs.copyRange(from, 0, to, 0, 1, 1));
-    assertEquals(-Linux.EBADF, fs.copyRange(to, 0, from, 0, 1, 0));
+    assertEquals(3, fs.copyRange(from, 7, to, 0, 100, 0, false));
+    assertEquals(0, fs.copyRange(from, 10, to, 0, 100, 0, false));
+    assertEquals(-Linux.EINVAL, fs.copyRange(from, 0, to, 0, 1, 1, false));
+    assertEquals(-Linux.EBADF, fs.copyRange(to, 0, from, 0, 1, 0, false));
   }
 
   @Test

@@ -117,7 +117,7 @@ class HostileGuestTest {
       case 18 -> noteHandle(fs.openDirectory(node()));
       case 19 -> result = fs.release(handle());
       case 20 -> result = fs.fsync(handle(), flag) + fs.flush(handle());
-      case 21 -> result = fs.fallocate(handle(), bits(), offset(), offset());
+      case 21 -> result = fs.fallocate(handle(), bits(), offset(), offset(), false);
       case 22 -> result = fs.readDirectory(handle(), offset(), (a, b, c, d, e, f) -> bits() != 0);
       case 23 -> result = fs.setXattr(node(), xattr(), piece(), random.nextInt(4), flag);
       case 24 -> result = Math.min(fs.getXattr(node(), xattr(), piece()), 0);
@@ -132,7 +132,8 @@ class HostileGuestTest {
       default -> {
         return flag
             ? fs.seek(handle(), offset(), random.nextInt(6))
-            : fs.copyRange(handle(), offset(), handle(), offset(), offset(), random.nextInt(2));
+            : fs.copyRange(
+                handle(), offset(), handle(), offset(), offset(), random.nextInt(2), false);
       }
     }
     return result;

@@ -340,7 +340,7 @@ class NamesTest {
     assertEquals(-Linux.EBADF, guest.write(handle, "y", 0));
     guest.change.clear().size(0);
     assertEquals(erofs, fs.setAttributes(file, handle, guest.change, guest.attributes));
-    assertEquals(-Linux.EBADF, fs.fallocate(handle, 0, 0, 10));
+    assertEquals(-Linux.EBADF, fs.fallocate(handle, 0, 0, 10, false));
     assertEquals("x", Files.readString(host.resolve("file")));
   }
 

@@ -208,7 +208,7 @@ class NoWayOutTest {
       assertEquals(-Linux.EBADF, guest.write(id, "x", 0));
       assertEquals(-Linux.EBADF, guest.fs.fsync(id, false));
       assertEquals(-Linux.EBADF, guest.fs.release(id));
-      assertEquals(-Linux.EBADF, guest.fs.copyRange(handle, 0, id, 0, 1, 0));
+      assertEquals(-Linux.EBADF, guest.fs.copyRange(handle, 0, id, 0, 1, 0, false));
       assertEquals(-Linux.EBADF, guest.fs.readDirectory(id, 0, (a, b, c, d, e, f) -> false));
     }
     assertEquals("mine", guest.read(handle, 0, 10));
@@ -240,7 +240,7 @@ class NoWayOutTest {
     assertEquals(-Linux.EBADF, guest.fs.readDirectory(file, 0, (a, b, c, d, e, f) -> true));
     assertEquals("errno " + Linux.EBADF, guest.read(folder, 0, 1));
     assertEquals(-Linux.EBADF, guest.write(folder, "x", 0));
-    assertEquals(-Linux.EBADF, guest.fs.fallocate(folder, 0, 0, 1));
+    assertEquals(-Linux.EBADF, guest.fs.fallocate(folder, 0, 0, 1, false));
   }
 
   @Test

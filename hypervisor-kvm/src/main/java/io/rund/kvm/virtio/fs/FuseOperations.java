@@ -63,15 +63,15 @@ final class FuseOperations {
       case RELEASE, RELEASEDIR -> fs.release(in.u64(0));
       case FSYNC, FSYNCDIR -> fs.fsync(in.u64(0), (in.u32(8) & Wire.FSYNC_FDATASYNC) != 0);
       case SYNCFS -> fs.syncFs(node);
-      case FALLOCATE -> fs.fallocate(in.u64(0), in.u32(24), in.u64(8), in.u64(16));
+      case FALLOCATE ->
+          fs.fallocate(in.u64(0), in.u32(24), in.u64(8), in.u64(16), losesSetIds(request));
       case LSEEK -> seek(scratch);
-      case COPY_FILE_RANGE -> copy(scratch);
+      case COPY_FILE_RANGE -> copy(request, scratch);
       case STATFS -> statistics(node, scratch);
       case OPENDIR -> openDirectory(node, scratch);
       case READDIR -> readDirectory(request, false, scratch);
       case READDIRPLUS -> readDirectory(request, true, scratch);
-      case SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR ->
-          xattrs.perform(request, opcode, scratch);
+      case SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR -> xattrs.perform(request, opcode, scratch);
       case INIT, DESTROY -> throw new IllegalArgumentException(opcode + " is the session's");
     };
   }
@@ -334,14 +334,24 @@ final class FuseOperations {
     return Wire.LSEEK_OUT;
   }
 
-  private long copy(FsScratch scratch) {
+  private long copy(FsRequest request, FsScratch scratch) {
     Arguments in = scratch.arguments;
     long length = in.u64(40);
     if (length < 0 || in.u64(48) != 0) {
       return -Linux.EINVAL;
     }
     long most = Math.min(length, MAX_COPY);
-    return written(fs.copyRange(in.u64(0), in.u64(8), in.u64(24), in.u64(32), most, 0), scratch);
+    long copied =
+        fs.copyRange(in.u64(0), in.u64(8), in.u64(24), in.u64(32), most, 0, losesSetIds(request));
+    return written(copied, scratch);
+  }
+
+  /**
+   * Whether the caller's change takes a file's setuid and setgid bits. These requests do not say
+   * it, as WRITE does; root alone is taken for one who has CAP_FSETID.
+   */
+  private static boolean losesSetIds(FsRequest request) {
+    return request.uid() != 0;
   }
 
   // Folders.

@@ -269,6 +269,15 @@ class FuseOperationsTest {
     guest.ask(FuseGuest.FALLOCATE, 0, 0, longs(to, 0, 10_000), ints(0, 0)).ok();
     assertEquals(10_000, Files.size(file));
     guest.ask(FuseGuest.FSYNC, 0, 0, longs(to), ints(1, 0)).ok();
+    Files.setAttribute(file, "unix:mode", 06777);
+    guest.ask(FuseGuest.FALLOCATE, 0, 0, longs(to, 0, 11_000), ints(0, 0)).ok();
+    assertEquals(0106777, attribute(file, "mode"));
+    guest.uid = 1000;
+    guest.ask(FuseGuest.FALLOCATE, 0, 0, longs(to, 0, 12_000), ints(0, 0)).ok();
+    assertEquals(0100777, attribute(file, "mode"), "setuid goes when a user changes the file");
+    Files.setAttribute(file, "unix:mode", 06777);
+    guest.ask(FuseGuest.COPY_FILE_RANGE, 0, 8, longs(from, 0, 0, to, 0, 5, 0)).ok();
+    assertEquals(0100777, attribute(file, "mode"));
     guest.ask(FuseGuest.SYNCFS, share, 0, longs(0)).ok();
   }
 
