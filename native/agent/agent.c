@@ -32,7 +32,7 @@ _Noreturn void agent_run(void) {
     reaper_open();
     int control = platform_dial(CONTROL_PORT);
     if (control < 0) {
-        log_error("connecting to port %d of the host: %s", CONTROL_PORT, strerror(errno));
+        log_fatal("connecting to port %d of the host: %s", CONTROL_PORT, strerror(errno));
         platform_power_off();
     }
     clock_ready = clock_boottime();

@@ -41,3 +41,10 @@ void log_error(const char *format, ...) {
     log_line(3, format, args);
     va_end(args);
 }
+
+void log_fatal(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    log_line(0, format, args);
+    va_end(args);
+}

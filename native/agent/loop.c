@@ -130,7 +130,7 @@ void loop_open(void) {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (epoll_fd < 0 || timer_fd < 0 || !loop_add(timer_fd, EPOLLIN, &timer_source)) {
-        log_error("cannot make an event loop: %s", strerror(errno));
+        log_fatal("cannot make an event loop: %s", strerror(errno));
         abort();
     }
 }

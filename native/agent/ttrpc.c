@@ -167,7 +167,7 @@ static void connection_ready(struct source *source, uint32_t events) {
             return;
         }
         if (n <= 0) {
-            log_info("the engine has closed the control connection");
+            log_fatal("the control connection has ended: %s", n < 0 ? strerror(errno) : "closed");
             platform_power_off();
         }
         if (connection.header_size < HEADER_SIZE) {
@@ -189,7 +189,7 @@ void ttrpc_serve(int fd) {
     connection.fd = fd;
     connection.source.ready = connection_ready;
     if (!loop_add(fd, EPOLLIN, &connection.source)) {
-        log_error("cannot watch the control connection: %s", strerror(errno));
+        log_fatal("cannot watch the control connection: %s", strerror(errno));
         platform_power_off();
     }
 }
