@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the benchmarks (docs/specification.md): raw data and plots go to target/bench, a table to standard output.
-# B1 runs in the lab, B7 on this machine's /dev/kvm. RUND_BENCH_PAIRS=7 pairs are measured of each.
+# B1 and B10 run in the lab, B7 on this machine's /dev/kvm. RUND_BENCH_PAIRS=7 pairs are measured of each.
 set -euo pipefail
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -29,6 +29,13 @@ say "B7: exits of a VM, on this machine"
 say "B1: cold boots, in the lab ($("$here/lab/lab" up && cat "${RUND_CACHE:-$HOME/.cache/rund}/lab/run/mode"))"
 "$here/lab/lab" exec -- "${java[@]}" io.rund.bench.ColdBootBenchmark "$dist" "$results/qemu-boot" "$pairs" "$results"
 rm "$results/qemu-boot"
+
+say "B10: a shared folder, in the lab"
+mkdir -p "$results/image/proc" "$results/image/dev" "$results/image/mnt"
+gcc -std=c17 -O2 -Wall -Wextra -Werror -static -o "$results/image/init" "$here/bench/fs-bench.c"
+(cd "$results/image" && find . | cpio --quiet --create --format=newc) >"$results/fs-bench.cpio"
+"$here/lab/lab" exec -- "${java[@]}" io.rund.bench.FileSharingBenchmark "$dist/share/vmlinux" "$results/fs-bench.cpio" /tmp/rund-bench "$pairs" "$results"
+rm -r "$results/image" "$results/fs-bench.cpio"
 
 echo
 "${java[@]}" io.rund.bench.Table "$results"

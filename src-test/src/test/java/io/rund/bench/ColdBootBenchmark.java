@@ -7,6 +7,7 @@ import io.rund.core.hypervisor.VmConfig;
 import io.rund.kvm.KvmHypervisor;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -27,11 +28,6 @@ final class ColdBootBenchmark {
   private static final int WARM_UPS = 2;
   private static final int TIMEOUT_SECONDS = 180;
   private static final double TARGET = 0.5;
-
-  /** What io.rund.kvm.boot.CommandLine gives a guest, but for its devices. */
-  private static final String PARAMETERS =
-      "rdinit=/init reboot=t panic=-1 no_timer_check noreplace-smp random.trust_cpu=on tsc=reliable"
-          + " quiet loglevel=1 8250.nr_uarts=0";
 
   private final KvmHypervisor hypervisor;
   private final Path kernel;
@@ -92,36 +88,15 @@ final class ColdBootBenchmark {
   }
 
   private double qemu() throws IOException, InterruptedException {
-    // Every device that is not needed is off; virtio-mmio as virtio 1, as in rund.
-    return milliseconds(
-        List.of(
-            qemuBoot,
-            "qemu-system-x86_64",
-            "-M",
-            "microvm,acpi=off,pic=off,pit=off,rtc=off,isa-serial=off,x-option-roms=off",
-            "-accel",
-            "kvm",
-            "-cpu",
-            "host",
-            "-smp",
-            "1",
-            "-m",
-            MEMORY_MIB + "M",
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-display",
-            "none",
-            "-global",
-            "virtio-mmio.force-legacy=false",
+    List<String> command = new ArrayList<>(List.of(qemuBoot));
+    command.addAll(
+        QemuMicrovm.command(
+            kernel,
+            initramfs,
+            MEMORY_MIB,
             "-device",
-            "vhost-vsock-device,guest-cid=" + (1000 + boots),
-            "-kernel",
-            kernel.toString(),
-            "-initrd",
-            initramfs.toString(),
-            "-append",
-            PARAMETERS));
+            "vhost-vsock-device,guest-cid=" + (1000 + boots)));
+    return milliseconds(command);
   }
 
   private static double milliseconds(List<String> command)
