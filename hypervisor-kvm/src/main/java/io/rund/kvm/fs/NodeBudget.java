@@ -3,8 +3,9 @@ package io.rund.kvm.fs;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * How many descriptors guests may make the engine hold: over all sandboxes, and for each. Nodes and
- * handles count alike. Thread-safe.
+ * How many descriptors guests may make the engine hold. Nodes and handles count alike. A sandbox
+ * may hold no more than its bound, and no more than are still free: so however many take all they
+ * can get, some are left for one that comes. Thread-safe.
  */
 public final class NodeBudget {
   private final int total;
@@ -26,28 +27,19 @@ public final class NodeBudget {
     return new Part();
   }
 
-  private static boolean take(AtomicInteger counter, int bound) {
-    if (counter.incrementAndGet() <= bound) {
-      return true;
-    }
-    counter.decrementAndGet();
-    return false;
-  }
-
   /** What one sandbox holds. */
   final class Part {
     private final AtomicInteger mine = new AtomicInteger();
 
     /** Whether one more descriptor is allowed; if so, it is counted. */
     boolean take() {
-      if (!NodeBudget.take(mine, perSandbox)) {
-        return false;
+      int held = mine.incrementAndGet();
+      int free = total - used.incrementAndGet();
+      if (held <= perSandbox && held <= free + 1) {
+        return true;
       }
-      if (!NodeBudget.take(used, total)) {
-        mine.decrementAndGet();
-        return false;
-      }
-      return true;
+      give();
+      return false;
     }
 
     void give() {

@@ -43,7 +43,7 @@ final class FsFixture implements AutoCloseable {
     assertEquals("root", System.getProperty("user.name"), "these tests act for users: run as root");
     WorkerCredentials.prepareThread();
     this.folder = folder;
-    this.budget = new NodeBudget(bound, bound);
+    this.budget = new NodeBudget(2 * bound, bound);
     this.fs = new SharedFileSystem("test", budget);
     share("data", folder, false);
     this.top = lookup(SharedFileSystem.ROOT, "data");

@@ -1,6 +1,7 @@
 package io.rund.kvm.fs;
 
 import static io.rund.kvm.fs.FsFixture.name;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -173,6 +174,27 @@ class SharedFileSystemTest {
     second.give();
     first.give();
     assertTrue(first.take());
+  }
+
+  @Test
+  void sandboxesThatTakeAllTheyCanLeaveSomeForOneThatComes() {
+    NodeBudget all = new NodeBudget(100, 90);
+    NodeBudget.Part[] parts = {all.part(), all.part(), all.part(), all.part()};
+    int[] taken = new int[parts.length];
+    boolean more = true;
+    while (more) {
+      more = false;
+      for (int i = 0; i < 3; i++) {
+        if (parts[i].take()) {
+          taken[i]++;
+          more = true;
+        }
+      }
+    }
+    while (parts[3].take()) {
+      taken[3]++;
+    }
+    assertArrayEquals(new int[] {25, 25, 25, 13}, taken);
   }
 
   @Test

@@ -91,7 +91,7 @@ final class FuseGuest implements AutoCloseable {
   }
 
   final GuestDriver driver = new GuestDriver();
-  final NodeBudget budget = new NodeBudget(1000, 1000);
+  final NodeBudget budget = new NodeBudget(2000, 1000);
   final SharedFileSystem fs = new SharedFileSystem("test", budget);
   final FsThreads threads = new FsThreads();
   final FsDevice device = new FsDevice(driver.memory, driver.loop, threads, Share.TAG, fs);
