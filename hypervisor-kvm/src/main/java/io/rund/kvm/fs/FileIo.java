@@ -178,7 +178,17 @@ final class FileIo {
     }
     try {
       // The position that this sets is nobody's: all reading and writing says where.
-      return FileCalls.result(FileCalls.lseek(file.fd, offset, whence));
+      if (file.node.mappable.get() == 0) {
+        return FileCalls.result(FileCalls.lseek(file.fd, offset, whence));
+      }
+      // A hole here may be data in the guest, whose kernel does not write it out for lseek(2): all
+      // is
+      // data, as in a file system that does not know holes.
+      long size = FileCalls.result(FileCalls.lseek(file.fd, 0, Linux.SEEK_END));
+      if (offset < 0 || offset >= size) {
+        return size < 0 ? size : -Linux.ENXIO;
+      }
+      return whence == Linux.SEEK_DATA ? offset : size;
     } finally {
       file.release();
     }

@@ -33,11 +33,14 @@ final class HandleTable {
     return slots.get(id) instanceof OpenFolder folder && folder.acquire() ? folder : null;
   }
 
-  /** Takes over a descriptor that the budget counts; returns the handle or a negative errno. */
-  long addFile(Node node, int fd, boolean direct) {
+  /**
+   * Takes over a descriptor that the budget counts, and that was opened with {@code flags}; returns
+   * the handle or a negative errno.
+   */
+  long addFile(Node node, int fd, int flags) {
     synchronized (this) {
       if (!node.share.removed) {
-        OpenFile file = new OpenFile(slots.nextId(), node, fd, direct, budget);
+        OpenFile file = new OpenFile(slots.nextId(), node, fd, flags, budget);
         slots.put(file);
         return file.id;
       }

@@ -1,6 +1,7 @@
 package io.rund.kvm.fs;
 
 import io.rund.core.linux.Linux;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** A file of the host that the guest knows: an O_PATH descriptor and what it is called by. */
 final class Node extends Descriptor {
@@ -20,6 +21,13 @@ final class Node extends Descriptor {
 
   /** The next in the same bucket of the table. */
   Node next;
+
+  /**
+   * Handles of it through which the guest may have a shared writable mapping, and so data in memory
+   * that the host does not know of. The guest's kernel writes such data out before it releases the
+   * last of them (fs/fuse/file.c, fuse_vma_close).
+   */
+  final AtomicInteger mappable = new AtomicInteger();
 
   private long seenChange;
   private long seenSize = -1;

@@ -1,5 +1,7 @@
 package io.rund.kvm.fs;
 
+import io.rund.core.linux.Linux;
+
 /** An open regular file. */
 final class OpenFile extends Handle {
   /** For what is remembered of the file; its descriptor may be closed. */
@@ -8,9 +10,27 @@ final class OpenFile extends Handle {
   /** Whether the host's page cache is gone around. */
   final boolean direct;
 
-  OpenFile(long id, Node node, int fd, boolean direct, NodeBudget.Part budget) {
+  /** Whether the guest may map it shared and write to that. */
+  private final boolean mappable;
+
+  /**
+   * @param flags of the guest's open(2)
+   */
+  OpenFile(long id, Node node, int fd, int flags, NodeBudget.Part budget) {
     super(id, node.share, fd, budget);
     this.node = node;
-    this.direct = direct;
+    this.direct = (flags & Linux.O_DIRECT) != 0;
+    this.mappable = (flags & Linux.O_ACCMODE) == Linux.O_RDWR;
+    if (mappable) {
+      node.mappable.incrementAndGet();
+    }
+  }
+
+  @Override
+  void closed() {
+    if (mappable) {
+      node.mappable.decrementAndGet();
+    }
+    super.closed();
   }
 }

@@ -55,7 +55,7 @@ final class OpenFiles {
       budget.give();
       return Errno.ofOpen(fd);
     }
-    return handles.addFile(node, fd, (flags & Linux.O_DIRECT) != 0);
+    return handles.addFile(node, fd, flags);
   }
 
   /**
@@ -172,7 +172,7 @@ final class OpenFiles {
       return entered < 0 ? entered : -Linux.ESTALE;
     }
     try {
-      return handles.addFile(node, fd, (flags & Linux.O_DIRECT) != 0);
+      return handles.addFile(node, fd, flags);
     } finally {
       node.release();
     }

@@ -79,6 +79,7 @@ public final class Linux {
   public static final int F_DUPFD_CLOEXEC = 1030;
 
   public static final int SEEK_SET = 0;
+  public static final int SEEK_END = 2;
   public static final int SEEK_DATA = 3;
   public static final int SEEK_HOLE = 4;
 
