@@ -26,11 +26,16 @@ record AllowedDifference(Pattern key, Pattern runc, Pattern rund, String because
                   + " which are there is the kernel's; what can be read and written there is"
                   + " compared as read. and write."),
           new AllowedDifference(
+              "mount\\./\\.type",
+              "overlay",
+              "virtiofs",
+              "a root file system of directories is the host's, shared with the sandbox"),
+          new AllowedDifference(
               "mount\\./\\.options",
               ANY,
               ANY,
-              "the stripe of an ext4 is read from the disk's geometry, which virtio-blk does not"
-                  + " pass on"),
+              "an overlay's directories are the host's; the stripe of an ext4 is read from the"
+                  + " disk's geometry, which virtio-blk does not pass on"),
           new AllowedDifference(
               "mount\\..*\\.options",
               ".*inode64.*",
