@@ -4,6 +4,7 @@
 #   make build   everything, into target/dist/rund
 #   make run     a redis in a sandbox, started by a real containerd
 #   make test    unit, C and end-to-end tests
+#   make soak    what takes hours: a thousand starts, long random file operations, a hundred thousand files (src-test/soak.sh)
 #   make bench   the benchmarks; figures in target/bench
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
@@ -31,7 +32,7 @@ c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.
 shell_sources = $(shell git ls-files --cached --others --exclude-standard | \
 	xargs -d '\n' grep -lE -m1 '^\#!/bin/(ba)?sh' 2>/dev/null)
 
-.PHONY: setup build native java run test test-native bench lab dist format lint clean
+.PHONY: setup build native java run test test-native soak bench lab dist format lint clean
 
 setup:
 	@native/setup.sh
@@ -63,6 +64,9 @@ test: dist lint test-native
 test-native: native
 	@echo "== tests of the C parts"
 	@$(MAKE) --no-print-directory -s -C native test
+
+soak: dist
+	@src-test/soak.sh
 
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip

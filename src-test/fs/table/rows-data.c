@@ -316,6 +316,10 @@ const struct row map_rows[] = {
      "needs punch; open a f O_CREAT|O_RDWR 0644; fill a x 8192; mmap A a PROT_READ MAP_SHARED 0 "
      "8192; mget A 0 1; fallocate a FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE 0 4096; mget A 0 3",
      "~~~"},
+    {"data-not-synced",
+     "open a f O_CREAT|O_RDWR 0644; ftruncate a 1M; mmap A a PROT_READ|PROT_WRITE MAP_SHARED 0 1M; "
+     "mput A 500000 abc; seek a 0 SEEK_DATA",
+     "499712"},
     {"msync-async",
      "creat f 0644 abc; open a f O_RDWR; mmap A a PROT_READ|PROT_WRITE MAP_SHARED 0 4096; mput A 0 "
      "X; msync A MS_ASYNC",

@@ -83,3 +83,19 @@ host_state() {
   "$PROBE" host /run/rund /run/containerd/fifo "$state/io.containerd.runtime.v2.task"
   ctr container ls -q | sed 's/^/container\t/'
 }
+
+# For tests of file systems: on overlaid folders whatever the snapshotter of the other tests is, with the image of FilesImage.
+# shellcheck disable=SC2034
+files_image=docker.io/rund/files:latest
+overlaid() { ctr run --rm --snapshotter overlayfs --runtime "$runtime" "$@"; }
+
+# disk_folder FOLDER SIZE: mounts a new ext4 there, until the script ends.
+disk_folder() {
+  truncate -s "$2" "$work/disk"
+  mkfs.ext4 -q "$work/disk" && mkdir -p "$1" && mount -o loop "$work/disk" "$1" || return
+  # shellcheck disable=SC2064
+  trap "umount -l '$1'; rm -rf '$work'" EXIT
+}
+
+# Memory of the engine that is not shared with others, in KiB.
+engine_memory() { awk '/^RssAnon/ { print $2 }' "/proc/$(engines | head -n 1)/status"; }

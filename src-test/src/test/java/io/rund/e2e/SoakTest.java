@@ -1,0 +1,76 @@
+package io.rund.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * What shows only after a long time. How long, the environment says: RUND_SOAK_CYCLES,
+ * RUND_SOAK_FSX_SECONDS, RUND_SOAK_FILES.
+ */
+@Soak
+class SoakTest {
+  /** What a heap that is still growing to its size, and a log line or two, may take. */
+  private static final long MOST_GROWTH_KIB = 48 * 1024;
+
+  @BeforeAll
+  static void image() {
+    FilesImage.prepare();
+  }
+
+  private static int parameter(String name, int otherwise) {
+    String value = System.getenv(name);
+    return value == null ? otherwise : Integer.parseInt(value);
+  }
+
+  @Test
+  void manyStartsWithAnOverlayAndTwoBoundFoldersLeaveTheHostAndTheEngineAsTheyWere() {
+    int cycles = parameter("RUND_SOAK_CYCLES", 1000);
+    // What the engine takes once, it takes in the first tenth.
+    cycles("soak-first", Math.max(cycles / 10, 3));
+    HostState before = HostState.take();
+    Result result = cycles("soak", cycles);
+    HostState.assertNothingLeft(before);
+    List<Long> memory = result.values("memory").stream().map(Long::parseLong).toList();
+    System.err.printf("engine memory in KiB, every tenth of the cycles: %s%n", memory);
+    assertTrue(memory.getLast() <= memory.getFirst() + MOST_GROWTH_KIB, memory::toString);
+  }
+
+  private static Result cycles(String id, int count) {
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(10).plusSeconds(60L * count),
+            """
+            mkdir $work/one $work/two
+            echo same >$work/one/file
+            say memory "$(engine_memory)"
+            for i in $(seq "$2"); do
+              got=$(overlaid --mount type=bind,src=$work/one,dst=/one,options=rbind:ro --mount type=bind,src=$work/two,dst=/two,options=rbind:rw \
+                $files_image "$1-$i" sh -c "cat /one/file && echo $i >/two/file" 2>&1)
+              [ "$got" = same ] && [ "$(cat $work/two/file)" = $i ] || say failed "$i: $got"
+              [ $((i % (($2 + 9) / 10))) != 0 ] || say memory "$(engine_memory)"
+            done
+            """,
+            id,
+            Integer.toString(count));
+    assertEquals(List.of(), result.values("failed"), result::toString);
+    return result;
+  }
+
+  @Test
+  void filesAreWhatTheirModelsAreForALongTime() {
+    Result result = RandomFileOperationsTest.run(parameter("RUND_SOAK_FSX_SECONDS", 600), 2, 1);
+    assertEquals(0, result.exit(), result::toString);
+    System.err.println(result.out());
+  }
+
+  @Test
+  void tarPacksAndUnpacksVeryManySmallFiles() {
+    int count = parameter("RUND_SOAK_FILES", 100_000);
+    RealProgramsTest.tar(Duration.ofMinutes(20).plusMillis(80L * count), count);
+  }
+}
