@@ -271,6 +271,14 @@ static void unmap(char **arg) {
     answer(munmap(mapped(arg[0]), mappings[(size_t)(arg[0][0] - 'A') % 26].length));
 }
 
+void forget_mappings(void) {
+    for (size_t i = 0; i < sizeof mappings / sizeof *mappings; i++) {
+        if (mappings[i].at != NULL && mappings[i].at != MAP_FAILED)
+            munmap(mappings[i].at, mappings[i].length);
+        mappings[i].at = NULL;
+    }
+}
+
 const struct operation data_operations[] = {{"open", open_path, 3, 4},
                                             {"openat", open_at, 4, 5},
                                             {"reopen", reopen, 3, 3},

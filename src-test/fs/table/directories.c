@@ -195,6 +195,12 @@ static void consistent(char **arg) {
     closedir(d);
 }
 
+void forget_stream(void) {
+    if (stream != NULL)
+        closedir(stream);
+    stream = NULL;
+}
+
 const struct operation directory_operations[] = {{"list", list, 1, 1},
                                                  {"files", make_files, 1, 1},
                                                  {"opendir", open_directory, 1, 1},

@@ -64,7 +64,12 @@ void print_features(void);
 /* NULL if there is none of that name. */
 const bool *feature(const char *name);
 
-/* Forks, runs the script in a new folder of `where`, and leaves its answer in `last_answer`. */
+/* Unmaps what operations mapped, closes what they read as a directory. */
+void forget_mappings(void);
+void forget_stream(void);
+
+/* Runs the script in a new folder of `where`, in a process of its own if need be, and leaves its
+ * answer in `last_answer`. */
 void run_script(const char *where, const char *script);
 /* The place that cannot be written, or NULL. */
 extern const char *readonly_place;

@@ -70,7 +70,26 @@ class SoakTest {
 
   @Test
   void tarPacksAndUnpacksVeryManySmallFiles() {
-    int count = parameter("RUND_SOAK_FILES", 100_000);
-    RealProgramsTest.tar(Duration.ofMinutes(20).plusMillis(80L * count), count);
+    RealProgramsTest.tar(parameter("RUND_SOAK_FILES", 100_000));
+  }
+
+  @Test
+  void dpkgUnpacksFiftyPackages() {
+    RealProgramsTest.dpkg(50);
+  }
+
+  @Test
+  void gitWorksOnManyFiles() {
+    RealProgramsTest.git(500);
+  }
+
+  @Test
+  void sqliteWritesMuch() {
+    RealProgramsTest.sqlite(100);
+  }
+
+  @Test
+  void redisKeepsManyKeys() {
+    RealProgramsTest.redis(5000);
   }
 }
