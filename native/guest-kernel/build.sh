@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the guest kernel and prints the path of the ELF `vmlinux` (progress goes to stderr).
 # Source: Debian's linux-source package. Result: $RUND_CACHE/guest-kernel/<hash>/vmlinux, and the
-# stable link $RUND_CACHE/guest-kernel/vmlinux. The hash covers source version, config.fragment and this file.
+# stable link $RUND_CACHE/guest-kernel/vmlinux. The hash covers source version, config.fragment, patches and this file.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +15,7 @@ for package in linux-source-6.12 linux-source-6.1; do
 done
 [ -n "$version" ] || die "apt knows neither linux-source-6.12 nor linux-source-6.1: run 'apt-get update' (or 'make setup')"
 
-key=$(cat - "$here/config.fragment" "$here/build.sh" <<<"$package $version" | sha256sum | cut -c1-16)
+key=$(cat - "$here/config.fragment" "$here"/*.patch "$here/build.sh" <<<"$package $version" | sha256sum | cut -c1-16)
 out=$cache/$key
 
 finish() {
@@ -30,7 +30,7 @@ exec 9>"$cache/lock"
 flock -n 9 || { say "another build is running, waiting for it"; flock 9; }
 [ ! -s "$out/vmlinux" ] || finish
 
-for tool in flex bison bc make gcc xz; do
+for tool in flex bison bc make gcc xz patch; do
   command -v "$tool" >/dev/null || die "'$tool' is missing: run 'make setup'"
 done
 
@@ -57,6 +57,9 @@ tar -xJf "$work/$package.tar.xz" -C "$work/src" --strip-components=1 --wildcards
   --exclude='*/drivers/media/*/*.[ch]' --exclude='*/sound/*/*.[ch]' --exclude="$package/arch/[!x]*/*.[chS]"
 rm "$work/$package.tar.xz"
 cd "$work/src"
+for patch in "$here"/*.patch; do
+  patch -sp1 <"$patch" >&2 || die "${patch##*/} does not fit $package $version"
+done
 
 export KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' KBUILD_BUILD_USER=rund KBUILD_BUILD_HOST=rund
 cp "$here/config.fragment" "$work/fragment"
