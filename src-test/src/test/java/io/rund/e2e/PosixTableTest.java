@@ -38,7 +38,12 @@ class PosixTableTest {
               overlaid --cap-add CAP_SYS_ADMIN \
                 --mount type=bind,src=$work/ext4/writable,dst=/bound,options=rbind:rw \
                 --mount type=bind,src=$work/ext4/prepared,dst=/prepared,options=rbind:ro \
-                $files_image "$1" sh -c 'mkdir /here; posix-table /here | sed s/^/root-/; posix-table /bound /prepared | sed s/^/bound-/'
+                $files_image "$1" sh -c '
+                  mkdir /here
+                  posix-table /here >/dev/shm/root & posix-table /bound /prepared >/dev/shm/bound
+                  wait
+                  sed s/^/root-/ /dev/shm/root
+                  sed s/^/bound-/ /dev/shm/bound'
             }
             runtime=io.containerd.runc.v2
             table "$1-runc" >$work/host
