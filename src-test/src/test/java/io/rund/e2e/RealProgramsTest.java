@@ -23,27 +23,27 @@ class RealProgramsTest {
 
   @Test
   void dpkgUnpacksPackages() {
-    dpkg(8);
+    dpkg(4);
   }
 
   @Test
   void gitCommitsClonesAndCollectsGarbage() {
-    git(50);
+    git(20);
   }
 
   @Test
   void whatSqliteCommittedOutlivesAKill() {
-    sqlite(10);
+    sqlite(5);
   }
 
   @Test
   void redisReadsItsAppendOnlyFileAgain() {
-    redis(300);
+    redis(200);
   }
 
   @Test
   void tarPacksAndUnpacksManySmallFiles() {
-    tar(400);
+    tar(100);
   }
 
   static void dpkg(int packages) {
