@@ -46,6 +46,12 @@ final class Lab {
     return run(timeout, command);
   }
 
+  /** Whether the lab is up. An emulated machine may end before its time. */
+  static boolean answers() {
+    List<String> command = List.of(MODULE.resolve("lab/lab").toString(), "exec", "--", "true");
+    return run(Duration.ofMinutes(1), command).exit() == 0;
+  }
+
   /**
    * Runs a command on this machine.
    *
