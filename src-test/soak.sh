@@ -1,7 +1,7 @@
 #!/bin/bash
 # `make soak`: the end-to-end tests that take hours, in the lab (docs/lab.md). How much of it: RUND_SOAK_CYCLES=1000 starts,
 # RUND_SOAK_FSX_SECONDS=600 of random file operations, RUND_SOAK_FILES=100000 files for tar.
-# RUND_SOAK_TEST=METHOD runs only that test of SoakTest.
+# RUND_SOAK_TEST=CLASS#METHOD runs only that.
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
@@ -12,5 +12,5 @@ export JAVA_HOME MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsaf
 # Only failsafe's goals, so that no unit test runs again.
 cd "$root"
 exec mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dspotless.check.skip -Pe2e,soak -pl src-test -am \
-  ${RUND_SOAK_TEST:+-Dit.test="SoakTest#$RUND_SOAK_TEST"} -Dfailsafe.failIfNoSpecifiedTests=false \
+  ${RUND_SOAK_TEST:+-Dit.test="$RUND_SOAK_TEST"} -Dfailsafe.failIfNoSpecifiedTests=false \
   test-compile failsafe:integration-test failsafe:verify

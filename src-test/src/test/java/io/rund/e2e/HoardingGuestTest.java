@@ -7,7 +7,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** A guest that opens every file it finds and closes none reaches a bound, and nobody else does. */
-@E2e
+@Soak
 class HoardingGuestTest {
   @BeforeAll
   static void image() {

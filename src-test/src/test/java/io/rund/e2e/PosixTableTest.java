@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
  * read-only. The host answers as expected, and the guest as the host does, but for {@link
  * FileSystemDifference}.
  */
-@E2e
+@Soak
 class PosixTableTest {
   @BeforeAll
   static void image() {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
  * What real programs leave on a file system is what they leave there under runc: trees with modes,
  * owners, times, links, extended attributes and contents ({@code images/files/programs}).
  */
-@E2e
+@Soak
 class RealProgramsTest {
   @BeforeAll
   static void image() {
