@@ -34,7 +34,7 @@ virtiofsd_up() {
 }
 
 vm_up() {
-  command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: run 'make setup'"
+  qemu_up
   root_up
   cp "$bin/exec" "$run/"
 
@@ -70,7 +70,7 @@ vm_start() {
   for name in host root live; do
     device+=(-chardev "socket,id=$name,path=$run/$name.sock" -device "vhost-user-fs-pci,chardev=$name,tag=$name,queue-size=1024")
   done
-  qemu-system-x86_64 -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
+  "${qemu[@]}" -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
     -serial "file:$run/console.log" \
     -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu "$cpu" -smp 2 -m "$memory" \
     -object "memory-backend-memfd,id=ram,size=$memory,share=on" \
