@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The QEMU that emulates the lab. Sourced by `lab`.
 #
-# Debian 12's, 7.2, does not do: with two guests at work in it, its emulation of AMD SVM hangs or resets one of
-# them about once in a hundred starts, crashes a JVM beside them, or stops the whole machine. So there it is the
-# one of Debian's backports, unpacked (never installed) into $lab/qemu.
+# Debian 12's, 7.2, does not do: with two guests at work the lab's kernel stood still ("soft lockup" on both CPUs, in
+# KVM_RUN), and JVMs ended with SIGILL in code that they had just compiled. So there it is the one of Debian's
+# backports, unpacked (never installed) into $lab/qemu.
 
 qemu_archive() {
   # shellcheck disable=SC2016  # apt's own variables

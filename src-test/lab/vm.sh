@@ -61,6 +61,9 @@ vm_up() {
 # lost at context switches. Without it the kernels use FXSAVE. The rest costs emulation time and proves nothing.
 cpu=max,+svm,+npt,-xsave,-avx,-avx2,-pku,-la57
 
+# tsc=reliable: QEMU's CPUs claim no invariant TSC, so Linux holds the TSCs of several for not synchronous. It then reads the time
+# from the HPET, which is slow, and KVM keeps its guests' TSCs in the mode for such hosts: guests hung in their boot.
+# QEMU's TSCs are one counter.
 vm_start() {
   local memory=${RUND_LAB_MEMORY:-6G} name device=()
   rm -f "$run"/*.sock
@@ -77,7 +80,7 @@ vm_start() {
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \
     -kernel "$lab/vmlinuz" -initrd "$lab/initramfs.cpio" \
-    -append "console=ttyS0 panic=-1 mitigations=off quiet rund.lab=$lab" \
+    -append "console=ttyS0 panic=-1 mitigations=off tsc=reliable quiet rund.lab=$lab" \
     >"$run/qemu.log" 2>&1 9>&-
 }
 

@@ -15,26 +15,19 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
   private static final Duration LONG = Duration.ofMinutes(5);
 
   private static HostState baseline;
-
-  /**
-   * Preparations that have failed. An emulated machine may fail once; then the next class tries.
-   */
-  private static int failures;
-
-  private static final int MOST_FAILURES = 3;
+  private static String broken = "";
 
   @Override
   public void beforeAll(ExtensionContext context) {
-    if (failures == MOST_FAILURES) {
-      throw new AssertionError("the lab or the first sandbox did not start, see the first test");
+    if (!broken.isEmpty()) {
+      throw new AssertionError(broken);
     }
     if (baseline == null || !Lab.answers()) {
       try {
         prepare();
       } catch (AssertionError e) {
-        failures++;
-        throw new AssertionError(
-            "the lab or the first sandbox does not start: " + e.getMessage(), e);
+        broken = "the lab or the first sandbox does not start: " + e.getMessage();
+        throw new AssertionError(broken, e);
       }
     }
   }

@@ -181,9 +181,8 @@ final class FileIo {
       if (file.node.mappable.get() == 0) {
         return FileCalls.result(FileCalls.lseek(file.fd, offset, whence));
       }
-      // A hole here may be data in the guest, whose kernel does not write it out for lseek(2): all
-      // is
-      // data, as in a file system that does not know holes.
+      // A hole here may be data in the guest, whose kernel does not write it out for lseek(2): so
+      // all is data, as in a file system that does not know holes.
       long size = FileCalls.result(FileCalls.lseek(file.fd, 0, Linux.SEEK_END));
       if (offset < 0 || offset >= size) {
         return size < 0 ? size : -Linux.ENXIO;

@@ -7,6 +7,7 @@ import io.rund.core.linux.Fd;
 import io.rund.core.linux.Libc;
 import io.rund.core.sandbox.CreateRequest.RootfsMount;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -86,18 +87,22 @@ final class RootMounts {
     List<String> options =
         mount.options().stream().filter(o -> !o.equals("ro") && !o.equals("rw")).toList();
     String data = String.join(",", options);
-    if (data.length() <= MAX_OPTIONS) {
+    if (bytes(data) <= MAX_OPTIONS) {
       Libc.mount(mount.source(), target.toString(), mount.type(), flags, data);
       return;
     }
     Path parent = commonParent(lowerDirectories(options));
     String shorter = String.join(",", relativeTo(parent, options));
-    if (shorter.length() > MAX_OPTIONS) {
+    if (bytes(shorter) > MAX_OPTIONS) {
       throw RundException.invalid(
           "the root file system has %d layers, whose names take %d bytes as options of its overlay; the kernel takes %d: make an image of fewer layers, or use the devmapper snapshotter"
-              .formatted(lowerDirectories(options).size(), shorter.length(), MAX_OPTIONS));
+              .formatted(lowerDirectories(options).size(), bytes(shorter), MAX_OPTIONS));
     }
     in(parent, () -> Libc.mount(mount.source(), target.toString(), mount.type(), flags, shorter));
+  }
+
+  private static int bytes(String options) {
+    return options.getBytes(StandardCharsets.UTF_8).length;
   }
 
   private static List<String> lowerDirectories(List<String> options) {

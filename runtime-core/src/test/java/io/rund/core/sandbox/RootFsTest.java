@@ -105,6 +105,17 @@ class RootFsTest {
   }
 
   @Test
+  void layersAreMeasuredInBytes() throws IOException {
+    List<Path> layers = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      layers.add(layer("\u20ac".repeat(80) + i));
+    }
+    RundException e = assertThrows(RundException.class, () -> open(overlay(layers)));
+    assertTrue(e.getMessage().contains("fewer layers"), e.getMessage());
+    assertNothingMounted();
+  }
+
+  @Test
   void layersThatDoNotFitAtAllAreCounted() throws IOException {
     List<Path> layers = new ArrayList<>();
     for (int i = 0; i < 40; i++) {
