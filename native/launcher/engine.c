@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bootstrap.h"
 #include "failure.h"
 #include "spawn.h"
 #include "sweep.h"
@@ -31,7 +32,10 @@ void locate_engine(const struct config *config, const struct invocation *invocat
     if (strcmp(isolation, "namespace") == 0) {
         key = hash(key, invocation->namespace);
     } else if (strcmp(isolation, "sandbox") == 0) {
-        key = hash(hash(key, invocation->namespace), invocation->id);
+        // All containers of a pod are in the engine of its sandbox.
+        char sandbox[256];
+        read_sandbox_id(sandbox, sizeof sandbox);
+        key = hash(hash(key, invocation->namespace), sandbox[0] != '\0' ? sandbox : invocation->id);
     } else {
         isolation = "node"; // what else may be written there, the engine will complain about
     }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bootstrap.h"
 #include "engine.h"
 #include "failure.h"
 #include "ttrpc.h"
@@ -100,14 +101,17 @@ static void write_address(const char *address) {
 }
 
 static void start(const char *root, const struct config *config,
-                  const struct invocation *invocation) {
+                  const struct invocation *invocation, bool json) {
     struct engine engine;
     char address[PATH_MAX + 96];
+    char answer[PATH_MAX + 192];
     locate_engine(config, invocation, &engine);
     ensure_engine(root, config, invocation, &engine);
     snprintf(address, sizeof address, "unix://%s", engine.socket);
     write_address(address);
-    write_out(address, strlen(address));
+    snprintf(answer, sizeof answer,
+             json ? "{\"version\":3,\"address\":\"%s\",\"protocol\":\"ttrpc\"}" : "%s", address);
+    write_out(answer, strlen(answer));
 }
 
 // The engine that serves the task is the one its bundle names, whatever the configuration says by
@@ -115,13 +119,9 @@ static void start(const char *root, const struct config *config,
 static void find_engine_of_bundle(const struct config *config, const struct invocation *invocation,
                                   char *socket_path, size_t size) {
     static const char scheme[] = "unix://";
-    char address[PATH_MAX + 96] = "";
-    FILE *file = fopen("address", "re");
-    if (file != NULL) {
-        address[fread(address, 1, sizeof address - 1, file)] = '\0';
-        fclose(file);
-    }
-    if (strncmp(address, scheme, strlen(scheme)) == 0) {
+    char address[PATH_MAX + 96];
+    if (address_of_bundle(address, sizeof address) &&
+        strncmp(address, scheme, strlen(scheme)) == 0) {
         snprintf(socket_path, size, "%s", address + strlen(scheme));
         return;
     }
@@ -173,14 +173,28 @@ static void destroy(const struct config *config, const struct invocation *invoca
     write_out(response.start, response.length);
 }
 
-// containerd.runc.types RuntimeInfo (api/types/runtimeinfo of containerd 2): name = 1, version = 2
-// {version = 1}.
+// containerd.types.RuntimeInfo (api/types/introspection.proto of containerd 2): name = 1, version =
+// 2 {version = 1}, features = 4, an Any {type_url = 1, value = 2} of the OCI specification's
+// features structure. CRI learns from it that read-only mounts can be recursively so. User
+// namespaces are not among the features: a sandbox needs none.
 static void info(void) {
+    static const char features_json[] =
+        "{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.2.0\",\"mountOptions\":[\"bind\","
+        "\"noatime\","
+        "\"nodev\",\"noexec\",\"nosuid\",\"private\",\"rbind\",\"ro\",\"rprivate\",\"rro\","
+        "\"rslave\","
+        "\"rw\",\"slave\"],\"linux\":{\"namespaces\":[\"cgroup\",\"ipc\",\"mount\",\"network\","
+        "\"pid\","
+        "\"uts\"],\"cgroup\":{\"v1\":false,\"v2\":true},\"seccomp\":{\"enabled\":true}}}";
     struct message version = {0};
+    struct message features = {0};
     struct message runtime = {0};
     put_string(&version, 1, RUND_VERSION);
+    put_string(&features, 1, "types.containerd.io/opencontainers/runtime-spec/1/features/Features");
+    put_string(&features, 2, features_json);
     put_string(&runtime, 1, "io.containerd.rund.v2");
     put_bytes(&runtime, 2, version.bytes, version.length);
+    put_bytes(&runtime, 4, features.bytes, features.length);
     write_out(runtime.bytes, runtime.length);
 }
 
@@ -216,6 +230,7 @@ int main(int argc, char **argv) {
         fail("action must be start or delete: containerd runs this program, for "
              "`ctr run --runtime io.containerd.rund.v2`");
     }
+    bool json = starting && read_bootstrap(invocation);
     if (invocation->namespace[0] == '\0' || invocation->id[0] == '\0') {
         fail("-namespace and -id must be given");
     }
@@ -225,7 +240,7 @@ int main(int argc, char **argv) {
     read_config(root, &config);
     enter_bundle(invocation);
     if (starting) {
-        start(root, &config, invocation);
+        start(root, &config, invocation, json);
     } else {
         destroy(&config, invocation);
     }

@@ -36,7 +36,7 @@ fresh() {
 # run NAMESPACE ID ACTION: what containerd runs, in the bundle; output and status are kept.
 run() {
     (cd "$bundle" && timeout 60 "$work/containerd-shim-rund-v2" -namespace "$1" -address /run/c.sock \
-        -publish-binary /usr/bin/containerd -id "$2" "$3") >"$work/out" 2>"$work/err" </dev/null
+        -publish-binary /usr/bin/containerd -id "$2" "$3") >"$work/out" 2>"$work/err" <"${input:-/dev/null}"
     status=$?
     output=$(tr -d '\0' <"$work/out")
     errors=$(cat "$work/err")
@@ -131,6 +131,41 @@ done
 
 fresh
 printf 'isolation = "sandbox"\n' >>"$RUND_CONFIG"
+run default pod start
+printf '{"process":{"env":["x=\\"io.kubernetes.cri.sandbox-id\\":\\"other\\""]},"annotations":{"io.kubernetes.cri.sandbox-id": "pod"}}' \
+    >"$bundle/config.json"
+run default container start
+check "a pod's containers are in the engine of their sandbox" [ "$(engines)" = 1 ]
+kill -9 "$(engine_pid)"
+mv "$bundle/address" "$work/address"
+RUND_FAKE_STARTS=$work/moved RUND_FAKE=serve "$programs/fake-engine" --socket "$work/elsewhere" 3>/dev/null &
+elsewhere=$!
+while [ ! -S "$work/elsewhere" ]; do sleep 0.05; done
+printf '{"version":2,"address":"unix://%s","protocol":"ttrpc"}' "$work/elsewhere" >"$bundle/bootstrap.json"
+run default container delete
+check "delete finds the engine that containerd 2 has noted" [ "$status $(bytes)" = "0 08071009" ]
+kill "$elsewhere"
+wait "$elsewhere" 2>/dev/null
+
+# BootstrapParams{instance_id one, namespace ns, ttrpc address /t, grpc address /g}, then Any{type_url one, value ns}.
+fresh
+printf '\012\003one\022\002ns\052\002/t\062\002/g' >"$work/params"
+printf '\012\003one\022\002ns' >"$work/options"
+input=$work/options run default one start
+check "options on stdin do not change the answer" [ "$output" = "unix://$(echo "$state"/node-*/engine.sock)" ]
+input=$work/params run default one start
+check "who writes BootstrapParams is answered in JSON" \
+    [ "$output" = "{\"version\":3,\"address\":\"unix://$(echo "$state"/node-*/engine.sock)\",\"protocol\":\"ttrpc\"}" ]
+check "and the bundle remembers the bare address" [ "$(cat "$bundle/address")" = "unix://$(echo "$state"/node-*/engine.sock)" ]
+input=$work/params run default other start
+check "parameters of another instance are not ours" [ "$output" = "unix://$(echo "$state"/node-*/engine.sock)" ]
+MAX_SHIM_VERSION=2 run default one start
+check "1.7 and 2.0 say version 2 and get the bare address" [ "$output" = "unix://$(echo "$state"/node-*/engine.sock)" ]
+MAX_SHIM_VERSION=3 run default one start
+check "who says version 3 is answered in JSON" contains "$output" '"version":3,'
+
+fresh
+printf 'isolation = "sandbox"\n' >>"$RUND_CONFIG"
 run default gone start
 kill "$(engine_pid)"
 rm "${output#unix://}"
@@ -191,6 +226,7 @@ run "" one start
 check "a missing namespace is refused" contains "$errors" "-namespace and -id must be given"
 check "-v tells the version" contains "$("$work/containerd-shim-rund-v2" -v)" "Version:"
 check "-info tells the runtime's name" contains "$("$work/containerd-shim-rund-v2" -info | tr -d '\0')" io.containerd.rund.v2
+check "and its features" contains "$("$work/containerd-shim-rund-v2" -info <"$work/options" | tr -d '\0')" '"rro"'
 
 wait $patient_launcher
 check "a server that does not answer is named" contains "$(cat "$patient/errors")" "process $mute, which does not answer"

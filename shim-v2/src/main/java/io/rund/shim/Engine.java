@@ -10,6 +10,7 @@ import io.rund.core.linux.EventLoop;
 import io.rund.core.sandbox.SandboxManager;
 import io.rund.core.ttrpc.TtrpcServer;
 import io.rund.shim.containerd.EventPublisher;
+import io.rund.shim.containerd.SandboxService;
 import io.rund.shim.containerd.TaskService;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -20,7 +21,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
-import java.util.List;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -55,8 +56,10 @@ final class Engine implements AutoCloseable {
     server =
         new TtrpcServer(
             options.socket(),
-            List.of(
-                TaskService.over(containers, Version.current()), EngineService.over(containers)));
+            Stream.concat(
+                    TaskService.over(containers, Version.current()).stream(),
+                    Stream.of(SandboxService.over(containers), EngineService.over(containers)))
+                .toList());
   }
 
   /** A socket on which nobody listens was left by an engine that was killed. */

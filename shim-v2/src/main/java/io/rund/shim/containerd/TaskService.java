@@ -32,10 +32,13 @@ import io.rund.shim.wire.task.StatsResponse;
 import io.rund.shim.wire.task.WaitRequest;
 import io.rund.shim.wire.task.WaitResponse;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 
 /**
- * containerd's Task service (containerd.task.v2): translates, and leaves the work to the {@link
- * ContainerService}. Checkpoint and Update are not there and answer UNIMPLEMENTED.
+ * containerd's Task service, under both its names (containerd.task.v2 and v3, the same messages):
+ * translates, and leaves the work to the {@link ContainerService}. Checkpoint and Update are not
+ * there and answer UNIMPLEMENTED.
  */
 public final class TaskService {
   private final ContainerService containers;
@@ -48,10 +51,17 @@ public final class TaskService {
     this.version = version;
   }
 
-  /** The service over {@code containers}; {@code version} is rund's. */
-  public static TtrpcService over(ContainerService containers, String version) {
+  /** The services over {@code containers}; {@code version} is rund's. */
+  public static List<TtrpcService> over(ContainerService containers, String version) {
     TaskService tasks = new TaskService(containers, version);
-    return new TtrpcService("containerd.task.v2.Task")
+    return Stream.of("containerd.task.v2.Task", "containerd.task.v3.Task")
+        .map(name -> tasks.named(name))
+        .toList();
+  }
+
+  private TtrpcService named(String name) {
+    TaskService tasks = this;
+    return new TtrpcService(name)
         .method("Create", CreateTaskRequest.parser(), tasks::create)
         .method("Start", StartRequest.parser(), tasks::start)
         .method("State", StateRequest.parser(), tasks::state)

@@ -63,17 +63,16 @@ import org.junit.jupiter.api.io.TempDir;
 /** Speaks to the service as containerd does: over a unix socket, with the namespace as metadata. */
 @Timeout(30)
 class TaskServiceTest {
-  private static final String SERVICE = "containerd.task.v2.Task";
   private static final String ID = "redis";
 
   @TempDir Path directory;
   private final FakeContainers containers = new FakeContainers();
   private TtrpcServer server;
+  private String service = "containerd.task.v2.Task";
 
   @BeforeEach
   void serve() {
-    server =
-        new TtrpcServer(directory.resolve("s"), List.of(TaskService.over(containers, "0.1.0")));
+    server = new TtrpcServer(directory.resolve("s"), TaskService.over(containers, "0.1.0"));
   }
 
   @AfterEach
@@ -84,7 +83,7 @@ class TaskServiceTest {
   private Response call(String namespace, String method, MessageLite message) throws IOException {
     Request.Builder request =
         Request.newBuilder()
-            .setService(SERVICE)
+            .setService(service)
             .setMethod(method)
             .setPayload(message.toByteString());
     if (!namespace.isEmpty()) {
@@ -194,6 +193,17 @@ class TaskServiceTest {
     assertEquals(exitedAt, deleted.getExitedAt());
     assertEquals(FakeContainers.PID, deleted.getPid());
     assertEquals(ErrorCode.NOT_FOUND, error("State", StateRequest.newBuilder().setId(ID).build()));
+  }
+
+  @Test
+  void bothVersionsOfTheServiceAreOne() throws Exception {
+    create();
+    service = "containerd.task.v3.Task";
+    start("");
+    assertEquals(Status.RUNNING, state("").getStatus());
+    service = "containerd.task.v4.Task";
+    assertEquals(
+        ErrorCode.UNIMPLEMENTED, error("State", StateRequest.newBuilder().setId(ID).build()));
   }
 
   @Test
@@ -340,14 +350,14 @@ class TaskServiceTest {
                 .setId("same")
                 .setBundle("/run/tasks/" + namespace + "/same")
                 .build();
-        var _ = connection.client().call(SERVICE, "Create", create, Empty.parser(), null).get();
+        var _ = connection.client().call(service, "Create", create, Empty.parser(), null).get();
       }
       StateRequest request = StateRequest.newBuilder().setId("same").build();
       assertEquals(
           "/run/tasks/two/same",
           connection
               .client()
-              .call(SERVICE, "State", request, StateResponse.parser(), null)
+              .call(service, "State", request, StateResponse.parser(), null)
               .get()
               .getBundle());
     }
