@@ -6,7 +6,9 @@ import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import com.sun.jna.StringArray;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -21,6 +23,9 @@ public final class ChildProcess {
 
   /** Bounds of glibc's posix_spawn_file_actions_t (80 bytes) and siginfo_t (128 bytes). */
   private static final int STRUCT_SIZE = 128;
+
+  /** Above every number that a program is given a descriptor at. */
+  private static final int FIRST_FREE_FD = 16;
 
   static {
     Native.register(ChildProcess.class, NativeLibrary.getInstance("c"));
@@ -60,18 +65,37 @@ public final class ChildProcess {
    * @throws LastErrorException when the program cannot be executed
    */
   public static ChildProcess spawn(EventLoop loop, List<String> command, Fd stdin, Fd stdout) {
+    return spawn(loop, command, List.of(), Map.of(0, stdin, 1, stdout));
+  }
+
+  /**
+   * The same with an environment and more descriptors.
+   *
+   * @param variables NAME=VALUE
+   * @param descriptors what the program finds at each number
+   */
+  public static ChildProcess spawn(
+      EventLoop loop, List<String> command, List<String> variables, Map<Integer, Fd> descriptors) {
     String[] arguments = command.toArray(String[]::new);
     int[] pid = new int[1];
+    List<Fd> sources = new ArrayList<>();
     try (Memory actions = new Memory(STRUCT_SIZE);
         StringArray argv = new StringArray(arguments);
-        StringArray environment = new StringArray(new String[0])) {
+        StringArray environment = new StringArray(variables.toArray(String[]::new))) {
       check(posix_spawn_file_actions_init(actions));
       try {
-        check(posix_spawn_file_actions_adddup2(actions, stdin.number(), 0));
-        check(posix_spawn_file_actions_adddup2(actions, stdout.number(), 1));
+        for (Map.Entry<Integer, Fd> descriptor : descriptors.entrySet()) {
+          // Out of the way of the numbers that are to be filled.
+          Fd source =
+              new Fd(
+                  Libc.fcntl(descriptor.getValue().number(), Linux.F_DUPFD_CLOEXEC, FIRST_FREE_FD));
+          sources.add(source);
+          check(posix_spawn_file_actions_adddup2(actions, source.number(), descriptor.getKey()));
+        }
         check(posix_spawn(pid, arguments[0], actions, Pointer.NULL, argv, environment));
       } finally {
         posix_spawn_file_actions_destroy(actions);
+        sources.forEach(Fd::close);
       }
     }
     // Nobody else waits for this pid, so it cannot have been reused yet.
@@ -118,9 +142,14 @@ public final class ChildProcess {
   }
 
   /** SIGKILL; nothing if it has ended. Does not wait. */
-  public synchronized void kill() {
+  public void kill() {
+    signal(Linux.SIGKILL);
+  }
+
+  /** Nothing if it has ended. Does not wait. */
+  public synchronized void signal(int signal) {
     if (pidfd.isOpen()) {
-      Libc.syscall(SYS_PIDFD_SEND_SIGNAL, pidfd.number(), Linux.SIGKILL, 0, 0, 0);
+      Libc.syscall(SYS_PIDFD_SEND_SIGNAL, pidfd.number(), signal, 0, 0, 0);
     }
   }
 }

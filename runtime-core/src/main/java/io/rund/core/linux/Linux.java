@@ -76,6 +76,8 @@ public final class Linux {
   public static final int STATX_BTIME = 0x800;
   public static final int STATX_MNT_ID = 0x1000;
 
+  public static final int F_GETFL = 3;
+  public static final int F_SETFL = 4;
   public static final int F_DUPFD_CLOEXEC = 1030;
 
   public static final int SEEK_SET = 0;
@@ -118,6 +120,7 @@ public final class Linux {
   public static final int RLIMIT_NOFILE = 7;
 
   public static final int SIGKILL = 9;
+  public static final int SIGTERM = 15;
 
   public static final long SYS_UMASK = 95;
   public static final long SYS_SETFSUID = 122;

@@ -49,7 +49,7 @@ final class Container {
     this.events = events;
     this.timeline = timeline;
     ProcessKey key = ProcessKey.init(request.id());
-    ProcessIo io = ProcessIo.open(sandbox.vm(), request.stdio(), sandbox::nextPort);
+    ProcessIo io = openIo(request.stdio());
     try {
       long began = System.nanoTime();
       byte[] specJson = guestSpec.json(files.slots().stream().map(agent()::bindSlot).toList());
@@ -67,6 +67,11 @@ final class Container {
     }
     events.publish(new TaskEvent.Created(request.namespace(), request.id(), request, pid()));
     init.watch(agent());
+  }
+
+  private ProcessIo openIo(CreateRequest.StdioPaths stdio) {
+    return ProcessIo.open(
+        sandbox.vm(), request.namespace(), request.id(), stdio, sandbox::nextPort);
   }
 
   CreateRequest request() {
@@ -118,7 +123,7 @@ final class Container {
 
   void exec(String execId, byte[] processJson, CreateRequest.StdioPaths stdio) {
     byte[] guestProcess = GuestSpec.process(processJson);
-    ProcessIo io = ProcessIo.open(sandbox.vm(), stdio, sandbox::nextPort);
+    ProcessIo io = openIo(stdio);
     ProcessKey key = new ProcessKey(request.id(), execId);
     ContainerProcess process = new ContainerProcess(this, key, io);
     try {

@@ -32,6 +32,8 @@ public record CreateRequest(
     }
   }
 
-  /** FIFOs on the host; an empty path is no stream. */
+  /**
+   * FIFOs on the host, or for output file:///path or binary:///program; an empty path is no stream.
+   */
   public record StdioPaths(boolean terminal, String stdin, String stdout, String stderr) {}
 }

@@ -15,10 +15,16 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 
-/** The engine's end of a FIFO that containerd's client made. Reads and writes do not block. */
+/**
+ * The engine's end of a FIFO that containerd's client made, or of a pipe to a log. Reads and writes
+ * do not block.
+ */
 final class Fifo implements AutoCloseable {
   /** What {@link #read} and {@link #write} return when they would have to wait. */
   static final int WOULD_BLOCK = -2;
+
+  /** What {@link #write} returns when nobody will ever read. */
+  static final int NO_READER = -3;
 
   private final String path;
   private final Fd fd;
@@ -52,6 +58,13 @@ final class Fifo implements AutoCloseable {
    */
   static Fifo output(String path) {
     return new Fifo(path, open(path, Linux.O_RDWR), null);
+  }
+
+  /** The write end of a pipe, owned from here on. {@code what} is for messages. */
+  static Fifo ofPipe(String what, Fd writeEnd) {
+    int flags = Libc.fcntl(writeEnd.number(), Linux.F_GETFL, 0);
+    Libc.fcntl(writeEnd.number(), Linux.F_SETFL, flags | Linux.O_NONBLOCK);
+    return new Fifo(what, writeEnd, null);
   }
 
   private static Fd open(String path, int mode) {
@@ -90,7 +103,8 @@ final class Fifo implements AutoCloseable {
   }
 
   /**
-   * The number of bytes written from {@code from}, or {@link #WOULD_BLOCK}. {@code from} is direct.
+   * The number of bytes written from {@code from}, {@link #WOULD_BLOCK}, or {@link #NO_READER}.
+   * {@code from} is direct.
    */
   int write(ByteBuffer from) {
     long address = MemorySegment.ofBuffer(from).address();
@@ -108,6 +122,9 @@ final class Fifo implements AutoCloseable {
     int errno = Native.getLastError();
     if (errno == Linux.EAGAIN || errno == Linux.EINTR) {
       return WOULD_BLOCK;
+    }
+    if (errno == Linux.EPIPE) {
+      return NO_READER;
     }
     throw RundException.internal("standard stream %s: errno %d".formatted(path, errno), null);
   }

@@ -185,7 +185,13 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
           return false;
         }
       }
-      if (fifo.write(bytes) == Fifo.WOULD_BLOCK || bytes.hasRemaining()) {
+      int written = fifo.write(bytes);
+      if (written == Fifo.NO_READER) {
+        // As with runc: the program writes into a pipe that nobody reads.
+        end();
+        return false;
+      }
+      if (written == Fifo.WOULD_BLOCK || bytes.hasRemaining()) {
         await(Linux.EPOLLOUT);
         return false;
       }
