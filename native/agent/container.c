@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "oom.h"
 #include "process.h"
 
 static struct container *first;
@@ -102,6 +103,7 @@ struct process *container_add(const char *id, struct failure *failure) {
         return NULL;
     }
     memcpy(container->id, id, strlen(id));
+    container->oom.fd = -1;
     struct process *init = process_new(container, "", failure);
     if (init == NULL) {
         free(container);
@@ -114,6 +116,7 @@ struct process *container_add(const char *id, struct failure *failure) {
 }
 
 void container_remove(struct container *container) {
+    oom_end(container);
     while (container->processes != NULL) {
         process_remove(container->processes);
     }

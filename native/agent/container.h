@@ -44,13 +44,24 @@ struct process {
     struct temporary spec; // process.json of an exec
 };
 
+// Who waits for a kill for want of memory; see oom.c.
+struct oom {
+    struct source source;
+    int fd; // memory.events, -1 for none
+    uint64_t kills;
+    bool waiting;
+    uint64_t seen;
+    uint32_t stream;
+};
+
 struct container {
     struct container *next;
     char id[ID_MAX + 1];
     char cgroup[512]; // directory under /sys/fs/cgroup; empty before there is one
     bool mounted;
-    char **shares;             // names, NULL behind the last; NULL if there are none
-    bool hooks;                // the specification has some: crun has to run them
+    char **shares; // names, NULL behind the last; NULL if there are none
+    bool hooks;    // the specification has some: crun has to run them
+    struct oom oom;
     struct process *processes; // the init is the last
 };
 

@@ -8,6 +8,7 @@
 #include "cgroup.h"
 #include "crun.h"
 #include "files.h"
+#include "oom.h"
 #include "process.h"
 
 static bool run(struct process *process, const char *command, const char *const rest[],
@@ -40,9 +41,11 @@ static bool read_pid(const char *pid_file, pid_t *pid, struct failure *failure) 
 static bool adopt(struct process *process, enum process_state state, pid_t pid,
                   struct failure *failure) {
     struct container *container = process->container;
-    if (process->exec_id[0] == '\0' &&
-        !cgroup_of(pid, container->cgroup, sizeof container->cgroup, failure)) {
-        return false;
+    if (process->exec_id[0] == '\0') {
+        if (!cgroup_of(pid, container->cgroup, sizeof container->cgroup, failure)) {
+            return false;
+        }
+        oom_watch(container);
     }
     if (!streams_attach(&process->streams, process_stream_ended, process, failure)) {
         kill(pid, SIGKILL);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "files.h"
+#include "oom.h"
 #include "ttrpc.h"
 
 // A pipe ends when its last writer closes it. For an init that is at its exit, since the container
@@ -97,6 +98,7 @@ static void ended(struct process *process, const struct exit_record *record) {
     if (process->exec_id[0] == '\0') {
         kill_rest(process->container);
     }
+    oom_check(process->container);
     streams_close_stdin(&process->streams, true);
     if (streams_output_ended(&process->streams)) {
         drained(process);

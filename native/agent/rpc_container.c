@@ -9,6 +9,7 @@
 #include "container.h"
 #include "crun.h"
 #include "executor.h"
+#include "files.h"
 #include "json.h"
 #include "service.h"
 
@@ -73,6 +74,30 @@ bool rpc_pause(struct call *call) {
 
 bool rpc_resume(struct call *call) {
     return crun_with_id(call, "resume");
+}
+
+bool rpc_update(struct call *call) {
+    const Rund__Agent__V1__UpdateRequest *request = call->request;
+    agent_lock();
+    struct container *container = container_find(request->container_id, &call->failure);
+    enum process_state state = container != NULL ? container_init(container)->state : 0;
+    bool ready =
+        container != NULL && (state == PROCESS_RUNNING || state == PROCESS_CREATED ||
+                              fail(&call->failure, STATUS_FAILED_PRECONDITION,
+                                   "container '%s' has no process to limit", container->id));
+    agent_unlock();
+    struct temporary file = temporary_path();
+    if (!ready) {
+        return false;
+    }
+    if (!file_create(file.path, request->resources_json.data, request->resources_json.len)) {
+        return fail_errno(&call->failure, "writing %s", file.path);
+    }
+    const char *const arguments[] = {"update", "--resources", file.path, request->container_id,
+                                     NULL};
+    bool done = crun(arguments, NULL, &call->failure);
+    unlink(file.path);
+    return done && call_done(call);
 }
 
 static bool copy_cgroup(struct call *call, char *directory, size_t size) {

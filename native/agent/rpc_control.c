@@ -5,6 +5,7 @@
 
 #include "cgroup.h"
 #include "container.h"
+#include "oom.h"
 #include "process.h"
 #include "service.h"
 
@@ -12,6 +13,12 @@ bool rpc_wait(struct call *call) {
     const Rund__Agent__V1__ProcessRef *request = call->request;
     struct process *process = process_find(request->container_id, request->exec_id, &call->failure);
     return process != NULL && process_wait(process, call->stream, &call->failure);
+}
+
+bool rpc_wait_oom(struct call *call) {
+    const Rund__Agent__V1__WaitOomRequest *request = call->request;
+    struct container *container = container_find(request->container_id, &call->failure);
+    return container != NULL && oom_wait(container, request->seen, call->stream, &call->failure);
 }
 
 static void signal_one(pid_t pid, void *context) {

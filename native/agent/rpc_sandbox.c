@@ -13,8 +13,10 @@
 #include "files.h"
 #include "log.h"
 #include "platform.h"
+#include "podpid.h"
 #include "service.h"
 #include "slots.h"
+#include "sysctl.h"
 
 #ifndef RUND_VERSION
 #define RUND_VERSION "dev"
@@ -82,6 +84,29 @@ bool rpc_bind_slot(struct call *call) {
 bool rpc_unbind_slot(struct call *call) {
     const Rund__Agent__V1__SlotRef *request = call->request;
     return slot_unbind(request->slot, &call->failure) && call_done(call);
+}
+
+bool rpc_set_sysctls(struct call *call) {
+    const Rund__Agent__V1__SetSysctlsRequest *request = call->request;
+    for (size_t i = 0; i < request->n_sysctls; i++) {
+        const Rund__Agent__V1__Sysctl *sysctl = request->sysctls[i];
+        if (!sysctl_set(sysctl->name, sysctl->value, &call->failure)) {
+            return false;
+        }
+    }
+    return call_done(call);
+}
+
+bool rpc_shared_pid_namespace(struct call *call) {
+    Rund__Agent__V1__SharedPidNamespaceResponse response =
+        RUND__AGENT__V1__SHARED_PID_NAMESPACE_RESPONSE__INIT;
+    pid_t pid;
+    if (!pod_pid_namespace(&pid, &call->failure)) {
+        return false;
+    }
+    response.pid = (uint32_t)pid;
+    call_reply(call, &response.base);
+    return true;
 }
 
 bool rpc_shutdown(struct call *call) {

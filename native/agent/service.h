@@ -17,7 +17,7 @@ struct call {
 void service_call(uint32_t stream, Ttrpc__Request *request);
 
 // The methods. Each answers with call_reply and returns true, or fills call->failure in and returns
-// false; Wait may return true and leave the answer for later.
+// false; Wait and WaitOom may return true and leave the answer for later.
 void call_reply(struct call *call, const ProtobufCMessage *message);
 bool call_done(struct call *call); // replies with Empty
 
@@ -30,6 +30,9 @@ bool rpc_pause(struct call *call);
 bool rpc_resume(struct call *call);
 bool rpc_processes(struct call *call);
 bool rpc_stats(struct call *call);
+bool rpc_update(struct call *call);
+bool rpc_set_sysctls(struct call *call);
+bool rpc_shared_pid_namespace(struct call *call);
 bool rpc_bind_slot(struct call *call);
 bool rpc_unbind_slot(struct call *call);
 bool rpc_shutdown(struct call *call);
@@ -37,6 +40,7 @@ bool rpc_shutdown(struct call *call);
 // These do not block and run in the loop, with the lock.
 bool rpc_hello(struct call *call);
 bool rpc_wait(struct call *call);
+bool rpc_wait_oom(struct call *call);
 bool rpc_signal(struct call *call);
 bool rpc_close_stdin(struct call *call);
 bool rpc_resize_terminal(struct call *call);

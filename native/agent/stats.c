@@ -120,6 +120,8 @@ void cgroup_stats(const char *directory, Rund__Agent__V1__StatsResponse *respons
     cpu_stat(directory, response);
     response->memory_usage_bytes = read_number(directory, "memory.current");
     response->memory_limit_bytes = read_number(directory, "memory.max");
+    response->memory_peak_bytes = read_number(directory, "memory.peak");
+    response->swap_peak_bytes = read_number(directory, "memory.swap.peak");
     response->swap_usage_bytes = read_number(directory, "memory.swap.current");
     response->swap_limit_bytes = read_number(directory, "memory.swap.max");
     response->n_memory_stat = read_map(directory, "memory.stat", &response->memory_stat);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "failure.h"
 #include "files.h"
 
 static char rootfs[64];
@@ -98,6 +99,32 @@ char *limited_spec_json(const char *mode, const char *argument, const char *reso
     return json;
 }
 
+static char *replace(char *text, const char *from, const char *to) {
+    char *at = strstr(text, from);
+    char *result;
+    if (at == NULL ||
+        asprintf(&result, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) < 0) {
+        exit(1);
+    }
+    free(text);
+    return result;
+}
+
+char *pod_spec_json(const char *mode, const char *argument, int pid) {
+    char pid_namespace[96];
+    snprintf(pid_namespace, sizeof pid_namespace, "{\"type\":\"pid\",\"path\":\"/proc/%d/ns/pid\"}",
+             pid);
+    char *json = spec_json(mode, argument, false, 0);
+    json = replace(json, "{\"type\":\"pid\"}", pid_namespace);
+    json = replace(json, ",{\"type\":\"ipc\"},{\"type\":\"uts\"}", "");
+    // Two containers at once, so each has a cgroup of its own: that of its id.
+    json = replace(json, "\"cgroupsPath\":\"/rund-test\",", "");
+    return replace(
+        json, "}],\"linux\"",
+        "},{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/rund/.shm\","
+        "\"options\":[\"rbind\"]}],\"linux\"");
+}
+
 char *hooked_spec_json(const char *mode, const char *argument) {
     char *plain = spec_json(mode, argument, false, 0);
     char *json;
@@ -118,7 +145,7 @@ static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
 
 static struct answer create_with(const char *id, const char *spec,
                                  Rund__Agent__V1__BlockRootfs *disk, const char *share,
-                                 struct ports ports) {
+                                 uint64_t shared_memory, struct ports ports) {
     Rund__Agent__V1__CreateContainerRequest request =
         RUND__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
     Rund__Agent__V1__Stdio stdio;
@@ -131,11 +158,12 @@ static struct answer create_with(const char *id, const char *spec,
     request.shares = (char **)&share;
     request.n_shares = share[0] != '\0';
     request.stdio = &stdio;
+    request.shared_memory_bytes = shared_memory;
     return call("CreateContainer", &request.base, NULL);
 }
 
 struct answer create_answer(const char *id, const char *spec, struct ports ports) {
-    return create_with(id, spec, NULL, "", ports);
+    return create_with(id, spec, NULL, "", 0, ports);
 }
 
 struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
@@ -146,16 +174,53 @@ struct answer create_on_disk(const char *id, const char *spec, unsigned slot, co
     disk.fstype = (char *)fstype;
     disk.options = options;
     disk.n_options = 1;
-    return create_with(id, spec, &disk, "", ports);
+    return create_with(id, spec, &disk, "", 0, ports);
 }
 
 struct answer create_on_share(const char *id, const char *spec, const char *share,
                               struct ports ports) {
-    return create_with(id, spec, NULL, share, ports);
+    return create_with(id, spec, NULL, share, 0, ports);
 }
 
 int create(const char *id, const char *spec, struct ports ports) {
     return create_answer(id, spec, ports).code;
+}
+
+int create_in_pod(const char *id, const char *spec) {
+    struct answer answer = create_with(id, spec, NULL, "", 1 << 20, (struct ports){0});
+    if (answer.code != 0) {
+        printf("    %s\n", answer.message);
+    }
+    return answer.code;
+}
+
+int update(const char *id, const char *resources) {
+    Rund__Agent__V1__UpdateRequest request = RUND__AGENT__V1__UPDATE_REQUEST__INIT;
+    request.container_id = (char *)id;
+    request.resources_json.data = (uint8_t *)resources;
+    request.resources_json.len = strlen(resources);
+    struct answer answer = call("Update", &request.base, NULL);
+    if (answer.code == STATUS_INTERNAL) {
+        printf("    %s\n", answer.message);
+    }
+    return answer.code;
+}
+
+int set_sysctl(const char *name, const char *value) {
+    Rund__Agent__V1__SetSysctlsRequest request = RUND__AGENT__V1__SET_SYSCTLS_REQUEST__INIT;
+    Rund__Agent__V1__Sysctl sysctl = RUND__AGENT__V1__SYSCTL__INIT;
+    Rund__Agent__V1__Sysctl *sysctls[] = {&sysctl};
+    sysctl.name = (char *)name;
+    sysctl.value = (char *)value;
+    request.sysctls = sysctls;
+    request.n_sysctls = 1;
+    return call_code("SetSysctls", &request.base);
+}
+
+uint32_t begin_wait_oom(const char *id) {
+    Rund__Agent__V1__WaitOomRequest request = RUND__AGENT__V1__WAIT_OOM_REQUEST__INIT;
+    request.container_id = (char *)id;
+    return begin("WaitOom", &request.base);
 }
 
 int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports) {

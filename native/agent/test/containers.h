@@ -22,6 +22,8 @@ char *spec_json(const char *mode, const char *argument, bool terminal, int user)
 char *limited_spec_json(const char *mode, const char *argument, const char *resources);
 // With an empty object of hooks.
 char *hooked_spec_json(const char *mode, const char *argument);
+// In the PID namespace of a process of the guest, and with the pod's /dev/shm.
+char *pod_spec_json(const char *mode, const char *argument, int pid);
 char *process_json(const char *mode, const char *argument, bool terminal, int user);
 
 int create(const char *id, const char *spec, struct ports ports);
@@ -30,6 +32,11 @@ struct answer create_on_disk(const char *id, const char *spec, unsigned slot, co
 // On a share; the root.path of the specification does not count.
 struct answer create_on_share(const char *id, const char *spec, const char *share,
                               struct ports ports);
+// With the pod's /dev/shm.
+int create_in_pod(const char *id, const char *spec);
+int update(const char *id, const char *resources);
+int set_sysctl(const char *name, const char *value);
+uint32_t begin_wait_oom(const char *id);
 int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports);
 struct answer create_answer(const char *id, const char *spec, struct ports ports);
 

@@ -38,6 +38,43 @@ static void limits(void) {
     free(spec);
 }
 
+static void new_limits(void) {
+    section("limits that are changed while the container runs");
+    char *spec = limited_spec_json("sleep", "", "{\"memory\":{\"limit\":33554432}}");
+    CHECK(create("c", spec, (struct ports){0}) == 0);
+    CHECK(ref("Start", "c", "") == 0);
+    CHECK(update("c", "{\"memory\":{\"limit\":50331648},\"pids\":{\"limit\":9},"
+                      "\"cpu\":{\"quota\":25000,\"period\":50000,\"shares\":512}}") == 0);
+    Rund__Agent__V1__ContainerRef request = RUND__AGENT__V1__CONTAINER_REF__INIT;
+    request.container_id = "c";
+    struct answer answer =
+        call("Stats", &request.base, &rund__agent__v1__stats_response__descriptor);
+    if (CHECK(answer.response != NULL)) {
+        Rund__Agent__V1__StatsResponse *stats = (Rund__Agent__V1__StatsResponse *)answer.response;
+        CHECK(stats->memory_limit_bytes == 50331648);
+        CHECK(stats->memory_peak_bytes >= stats->memory_usage_bytes);
+        CHECK(stats->pids_limit == 9);
+        protobuf_c_message_free_unpacked(answer.response, NULL);
+    }
+    CHECK(update("c", "{\"memory\"") == STATUS_INVALID_ARGUMENT);
+    end_sleeper("c");
+    free(spec);
+}
+
+static void want_of_memory(void) {
+    section("a process that is killed for want of memory is told of before its exit");
+    char *spec = limited_spec_json("hoard", "", "{\"memory\":{\"limit\":16777216}}");
+    CHECK(create("c", spec, (struct ports){0}) == 0);
+    uint32_t oom = begin_wait_oom("c");
+    uint32_t exit = begin_ref("Wait", "c", "");
+    CHECK(ref("Start", "c", "") == 0);
+    CHECK(await_exit(exit) == 137);
+    CHECK(answered_within(oom, 0));
+    CHECK(await(oom, NULL).code == 0);
+    CHECK(ref("Delete", "c", "") == 0);
+    free(spec);
+}
+
 static int slot_call(const char *method, unsigned slot) {
     Rund__Agent__V1__SlotRef request = RUND__AGENT__V1__SLOT_REF__INIT;
     request.slot = slot;
@@ -83,5 +120,7 @@ static void disks(void) {
 
 void test_guest(void) {
     limits();
+    new_limits();
+    want_of_memory();
     disks();
 }

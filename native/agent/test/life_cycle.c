@@ -24,6 +24,8 @@ static void nothing_there(void) {
         CHECK(container_ref(others[i], "nobody") == STATUS_NOT_FOUND);
     }
     CHECK(send_signal("nobody", "", 9, false) == STATUS_NOT_FOUND);
+    CHECK(await(begin_wait_oom("nobody"), NULL).code == STATUS_NOT_FOUND);
+    CHECK(update("nobody", "{}") == STATUS_NOT_FOUND);
     CHECK(create_exec("nobody", "e", "{}", NONE) == STATUS_NOT_FOUND);
     Rund__Agent__V1__SlotRef slot = RUND__AGENT__V1__SLOT_REF__INIT;
     slot.slot = 4000000000;
@@ -262,6 +264,63 @@ static void whole_container(void) {
     free(sleeper);
 }
 
+static void sysctls(void) {
+    section("kernel parameters");
+    // The agent's UTS namespace is the test's, so this is the one that may be written.
+    CHECK(set_sysctl("kernel.domainname", "pod.test") == 0);
+    CHECK(set_sysctl("kernel/domainname", "pod.test") == 0);
+    CHECK(set_sysctl("no.such.parameter", "1") == STATUS_FAILED_PRECONDITION);
+    CHECK(set_sysctl("", "1") == STATUS_INVALID_ARGUMENT);
+    CHECK(set_sysctl("../../etc/hostname", "1") == STATUS_INVALID_ARGUMENT);
+    CHECK(set_sysctl("/etc/hostname", "1") == STATUS_INVALID_ARGUMENT);
+}
+
+static int shared_pid_namespace(void) {
+    Rund__Agent__V1__Empty empty = RUND__AGENT__V1__EMPTY__INIT;
+    struct answer answer = call("SharedPidNamespace", &empty.base,
+                                &rund__agent__v1__shared_pid_namespace_response__descriptor);
+    int pid = answer.response == NULL
+                  ? -1
+                  : (int)((Rund__Agent__V1__SharedPidNamespaceResponse *)answer.response)->pid;
+    if (answer.response != NULL) {
+        protobuf_c_message_free_unpacked(answer.response, NULL);
+    }
+    return pid;
+}
+
+static void pod(void) {
+    section("a pod: two containers in one PID namespace, with one /dev/shm; each ends alone");
+    int pid = shared_pid_namespace();
+    CHECK(pid > 1);
+    CHECK(shared_pid_namespace() == pid);
+    char *spec = pod_spec_json("sleep", "", pid);
+    CHECK(create_in_pod("a", spec) == 0);
+    CHECK(create_in_pod("b", spec) == 0);
+    CHECK(ref("Start", "a", "") == 0);
+    CHECK(ref("Start", "b", "") == 0);
+    CHECK(agent_entries("/run/rund/.shm") == 0);
+    char *process = process_json("exit", "4", false, 0);
+    CHECK(run_exec("a", "e", process, NONE) == 4);
+    end_sleeper("a");
+    CHECK(run_exec("b", "e", process, NONE) == 4);
+    CHECK(create_in_pod("a", spec) == 0); // again, in a pod that lives
+    CHECK(ref("Start", "a", "") == 0);
+    end_sleeper("b");
+    end_sleeper("a");
+    CHECK(shared_pid_namespace() == pid);
+    free(process);
+    free(spec);
+}
+
+static void waits_for_want_of_memory(void) {
+    section("a container that is deleted ends the wait for its want of memory");
+    start_sleeper("c");
+    uint32_t wait = begin_wait_oom("c");
+    CHECK(await(begin_wait_oom("c"), NULL).code == STATUS_RESOURCE_EXHAUSTED);
+    end_sleeper("c");
+    CHECK(await(wait, NULL).code == STATUS_NOT_FOUND);
+}
+
 void test_life_cycle(void) {
     nothing_there();
     bad_requests();
@@ -273,4 +332,7 @@ void test_life_cycle(void) {
     execs();
     many_waits();
     whole_container();
+    sysctls();
+    pod();
+    waits_for_want_of_memory();
 }

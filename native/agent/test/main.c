@@ -28,7 +28,7 @@ static int run(const char *agent, const char *crun, const char *program, const c
     section("after all that");
     CHECK(agent_open_files() == open_files);
     CHECK(agent_entries("/run/crun") == 0);
-    CHECK(agent_entries("/run/rund") == 2); // .tmp, .shares
+    CHECK(agent_entries("/run/rund") == 3); // .tmp, .shares, .shm
     CHECK(agent_entries("/run/rund/.tmp") == 0);
     CHECK(agent_entries("/sys/fs/cgroup/rund-test") == -1);
     CHECK(agent_end() == 0);

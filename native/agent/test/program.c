@@ -73,9 +73,23 @@ _Noreturn static void watch_size(void) {
     }
 }
 
+// Takes memory until there is none.
+_Noreturn static void hoard(void) {
+    enum { CHUNK = 1 << 20 };
+    for (;;) {
+        char *memory = malloc(CHUNK);
+        if (memory != NULL) {
+            memset(memory, 'x', CHUNK);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     const char *argument = argc > 2 ? argv[2] : "";
+    if (strcmp(mode, "hoard") == 0) {
+        hoard();
+    }
     if (strcmp(mode, "exit") == 0) {
         return atoi(argument);
     }

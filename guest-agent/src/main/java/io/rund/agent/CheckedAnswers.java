@@ -5,9 +5,9 @@ import io.rund.agent.wire.HelloResponse;
 import io.rund.agent.wire.IoStat;
 import io.rund.agent.wire.StatsResponse;
 import io.rund.agent.wire.WaitResponse;
+import io.rund.core.agent.ContainerAgent.ExitStatus;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent.DiskNumber;
-import io.rund.core.agent.GuestAgent.ExitStatus;
 import io.rund.core.agent.GuestAgent.Hello;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +39,11 @@ final class CheckedAnswers {
     return new ExitStatus(answer.getExitStatus() & 0xff, Math.max(0, answer.getExitedAtNanos()));
   }
 
+  /** Linux has no pid above 2^22 (include/linux/threads.h, PID_MAX_LIMIT). */
+  static int pid(int answered) {
+    return Math.clamp(answered, 1, 1 << 22);
+  }
+
   /** Linux has 12 bits of major and 20 of minor number (include/linux/kdev_t.h). */
   static DiskNumber disk(BindSlotResponse answer) {
     return new DiskNumber(answer.getMajor() & 0xfff, answer.getMinor() & 0xfffff);
@@ -53,10 +58,13 @@ final class CheckedAnswers {
             answer.getCpuPeriods(),
             answer.getCpuThrottledPeriods(),
             answer.getCpuThrottledUsec()),
-        answer.getMemoryUsageBytes(),
-        answer.getMemoryLimitBytes(),
-        answer.getSwapUsageBytes(),
-        answer.getSwapLimitBytes(),
+        new ContainerStats.Memory(
+            answer.getMemoryUsageBytes(),
+            answer.getMemoryLimitBytes(),
+            answer.getMemoryPeakBytes(),
+            answer.getSwapUsageBytes(),
+            answer.getSwapLimitBytes(),
+            answer.getSwapPeakBytes()),
         counters(answer.getMemoryStatMap()),
         counters(answer.getMemoryEventsMap()),
         answer.getPidsCurrent(),

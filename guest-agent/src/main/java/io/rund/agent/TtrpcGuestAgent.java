@@ -13,11 +13,17 @@ import io.rund.agent.wire.HelloRequest;
 import io.rund.agent.wire.HelloResponse;
 import io.rund.agent.wire.ProcessRef;
 import io.rund.agent.wire.ResizeTerminalRequest;
+import io.rund.agent.wire.SetSysctlsRequest;
+import io.rund.agent.wire.SharedPidNamespaceResponse;
 import io.rund.agent.wire.SignalRequest;
 import io.rund.agent.wire.SlotRef;
 import io.rund.agent.wire.StartResponse;
 import io.rund.agent.wire.StatsResponse;
 import io.rund.agent.wire.Stdio;
+import io.rund.agent.wire.Sysctl;
+import io.rund.agent.wire.UpdateRequest;
+import io.rund.agent.wire.WaitOomRequest;
+import io.rund.agent.wire.WaitOomResponse;
 import io.rund.agent.wire.WaitResponse;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
@@ -25,6 +31,7 @@ import io.rund.core.error.RundException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
@@ -54,15 +61,15 @@ final class TtrpcGuestAgent implements GuestAgent {
   }
 
   @Override
-  public void createContainer(
-      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio) {
+  public int createContainer(ContainerConfig config, byte[] specJson) {
     CreateContainerRequest.Builder request =
         CreateContainerRequest.newBuilder()
-            .setContainerId(containerId)
+            .setContainerId(config.id())
             .setSpecJson(ByteString.copyFrom(specJson))
-            .addAllShares(shares)
-            .setStdio(stdio(stdio));
-    switch (rootfs) {
+            .addAllShares(config.shares())
+            .setSharedMemoryBytes(config.sharedMemoryBytes())
+            .setStdio(stdio(config.stdio()));
+    switch (config.rootfs()) {
       case BlockRootfs(int slot, String fsType, List<String> options) ->
           request.setRootfs(
               io.rund.agent.wire.BlockRootfs.newBuilder()
@@ -71,7 +78,45 @@ final class TtrpcGuestAgent implements GuestAgent {
                   .addAllOptions(options));
       case SharedRootfs(String share) -> request.setRootfsShare(share);
     }
-    var _ = answer("CreateContainer", request.build(), CreateContainerResponse.parser());
+    return CheckedAnswers.pid(
+        answer("CreateContainer", request.build(), CreateContainerResponse.parser()).getPid());
+  }
+
+  @Override
+  public void setSysctls(Map<String, String> values) {
+    SetSysctlsRequest.Builder request = SetSysctlsRequest.newBuilder();
+    values.forEach(
+        (name, value) -> request.addSysctls(Sysctl.newBuilder().setName(name).setValue(value)));
+    tell("SetSysctls", request.build());
+  }
+
+  @Override
+  public int sharedPidNamespace() {
+    return CheckedAnswers.pid(
+        answer(
+                "SharedPidNamespace",
+                Empty.getDefaultInstance(),
+                SharedPidNamespaceResponse.parser())
+            .getPid());
+  }
+
+  @Override
+  public void update(String containerId, byte[] resourcesJson) {
+    tell(
+        "Update",
+        UpdateRequest.newBuilder()
+            .setContainerId(containerId)
+            .setResourcesJson(ByteString.copyFrom(resourcesJson))
+            .build());
+  }
+
+  @Override
+  public CompletableFuture<Long> oomKills(String containerId, long seen) {
+    WaitOomRequest request =
+        WaitOomRequest.newBuilder().setContainerId(containerId).setSeen(seen).build();
+    return connection
+        .call("WaitOom", request, WaitOomResponse.parser(), Duration.ZERO)
+        .thenApply(WaitOomResponse::getKills);
   }
 
   @Override

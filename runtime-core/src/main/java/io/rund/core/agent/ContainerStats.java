@@ -13,10 +13,7 @@ import java.util.Map;
  */
 public record ContainerStats(
     Cpu cpu,
-    long memoryUsageBytes,
-    long memoryLimitBytes,
-    long swapUsageBytes,
-    long swapLimitBytes,
+    Memory memory,
     Map<String, Long> memoryStat,
     Map<String, Long> memoryEvents,
     long pidsCurrent,
@@ -30,6 +27,15 @@ public record ContainerStats(
       long periods,
       long throttledPeriods,
       long throttledUsec) {}
+
+  /** memory.current, .max and .peak, and the same of swap. */
+  public record Memory(
+      long usageBytes,
+      long limitBytes,
+      long peakBytes,
+      long swapUsageBytes,
+      long swapLimitBytes,
+      long swapPeakBytes) {}
 
   /** One line of io.stat. */
   public record Io(

@@ -2,6 +2,7 @@ package io.rund.core.agent;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -12,7 +13,7 @@ import java.util.concurrent.CompletableFuture;
  * UNAVAILABLE when the connection ends, DEADLINE_EXCEEDED when a guest does not answer in time.
  * Answers are guest-made: the implementation checks them before anyone sees them.
  */
-public interface GuestAgent {
+public interface GuestAgent extends ContainerAgent {
   /** First call. Sets the guest's clock and host name. */
   Hello hello(String hostname, Duration timeout);
 
@@ -20,34 +21,19 @@ public interface GuestAgent {
    * Mounts the root file system and creates the container's init, which then waits for {@link
    * #start}.
    *
-   * @param shares names of all shares that the container uses; the agent lets go of them when the
-   *     container is deleted
+   * @param specJson the guest's config.json
+   * @return the init's pid in the guest's root PID namespace
    */
-  void createContainer(
-      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio);
+  int createContainer(ContainerConfig config, byte[] specJson);
 
-  void createExec(ProcessKey exec, byte[] processJson, StdioPorts stdio);
-
-  /** Runs the program. */
-  void start(ProcessKey process);
+  /** Writes kernel parameters (sysctl(8) names) of the sandbox. */
+  void setSysctls(Map<String, String> values);
 
   /**
-   * Completes when the process has ended and its output is on its way; fails when the agent is
-   * gone.
+   * The pid, in the guest's root PID namespace, of the process whose PID namespace the containers
+   * of a pod share; it is made by the first call.
    */
-  CompletableFuture<ExitStatus> exit(ProcessKey process);
-
-  void signal(ProcessKey process, int signal, boolean all);
-
-  void resizeTerminal(ProcessKey process, int rows, int columns);
-
-  void delete(ProcessKey process);
-
-  void pause(String containerId);
-
-  void resume(String containerId);
-
-  ContainerStats stats(String containerId);
+  int sharedPidNamespace();
 
   /** Binds the device in a slot to its driver, if it is not; for a disk its numbers are useful. */
   DiskNumber bindSlot(int slot);
@@ -72,12 +58,16 @@ public interface GuestAgent {
       long memoryAvailableBytes,
       int onlineCpus) {}
 
-  /** A process of a container; an empty {@code execId} is the init. */
-  record ProcessKey(String containerId, String execId) {
-    public static ProcessKey init(String containerId) {
-      return new ProcessKey(containerId, "");
-    }
-  }
+  /**
+   * What a container is made of.
+   *
+   * @param shares names of all shares that the container uses; the agent lets go of them when the
+   *     container is deleted
+   * @param sharedMemoryBytes size of the pod's /dev/shm if the container sees it, else 0; the first
+   *     container that does decides
+   */
+  record ContainerConfig(
+      String id, Rootfs rootfs, List<String> shares, long sharedMemoryBytes, StdioPorts stdio) {}
 
   /** Where a container's root file system is. */
   sealed interface Rootfs permits BlockRootfs, SharedRootfs {}
@@ -93,7 +83,4 @@ public interface GuestAgent {
 
   /** The vsock ports on which the engine awaits the streams of a process; 0 is /dev/null. */
   record StdioPorts(boolean terminal, int stdin, int stdout, int stderr) {}
-
-  /** {@code status} is 0 to 255; {@code atNanos} is guest wall clock since the epoch. */
-  record ExitStatus(int status, long atNanos) {}
 }

@@ -2,6 +2,7 @@ package io.rund.core.config;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.toml.TomlMapper;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
@@ -10,6 +11,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * What an operator can set, from one TOML file; {@code rund.toml} in the distribution says what
@@ -26,6 +30,7 @@ import java.util.Arrays;
  *     agent
  * @param minMemory the least memory limit, in bytes, that is accepted
  * @param slots transports for devices that can be plugged into a sandbox
+ * @param annotations names of the {@code io.rund.} annotations that a specification may have
  * @param bootTimeout how long a guest may take from its first instruction to its agent's answer
  * @param idleTimeout how long an engine without sandboxes stays
  * @param debugConsole whether guests have a serial console, logged under the state directory
@@ -42,6 +47,7 @@ public record RundConfig(
     long memoryOverhead,
     long minMemory,
     int slots,
+    Set<String> annotations,
     Duration bootTimeout,
     Duration idleTimeout,
     boolean debugConsole,
@@ -63,6 +69,15 @@ public record RundConfig(
     INFO,
     DEBUG
   }
+
+  /** The annotation with the number of a sandbox's vCPUs. */
+  public static final String VCPUS_ANNOTATION = "io.rund.vcpus";
+
+  /** The annotation with the size of a sandbox's memory. */
+  public static final String MEMORY_ANNOTATION = "io.rund.memory";
+
+  private static final Set<String> ANNOTATIONS =
+      new TreeSet<>(List.of(MEMORY_ANNOTATION, VCPUS_ANNOTATION));
 
   private static final long MIB = 1L << 20;
   private static final long MAX_MEMORY = 1L << 40;
@@ -107,12 +122,37 @@ public record RundConfig(
             settings.bytes("memory_overhead", 64 * MIB, 32 * MIB, MAX_MEMORY),
             settings.bytes("min_memory", 8 * MIB, MIB, MAX_MEMORY),
             settings.integer("slots", 16, 1, 64),
+            settings.names("annotations", ANNOTATIONS),
             settings.duration("boot_timeout", Duration.ofSeconds(60)),
             settings.duration("idle_timeout", Duration.ofMinutes(10)),
             settings.flag("debug_console", false),
             settings.choice("log_level", LogLevel.INFO));
     settings.refuseUnknown();
     return config;
+  }
+
+  /**
+   * The size in the annotation {@value #MEMORY_ANNOTATION}, in the form of this file's sizes.
+   *
+   * @throws RundException INVALID_ARGUMENT for anything else
+   */
+  public static long memoryOf(String annotation) {
+    return valueOf(MEMORY_ANNOTATION, annotation).bytes(MEMORY_ANNOTATION, 0, 64 * MIB, MAX_MEMORY);
+  }
+
+  /** The number in the annotation {@value #VCPUS_ANNOTATION}. */
+  public static int vcpusOf(String annotation) {
+    return valueOf(VCPUS_ANNOTATION, annotation).integer(VCPUS_ANNOTATION, 0, 1, 64);
+  }
+
+  private static Settings valueOf(String name, String annotation) {
+    ObjectNode values = new TomlMapper().createObjectNode();
+    if (annotation.matches("\\d{1,9}")) {
+      values.put(name, Integer.parseInt(annotation));
+    } else {
+      values.put(name, annotation);
+    }
+    return new Settings("annotation", values);
   }
 
   /** The names of an enum as the file spells them. */

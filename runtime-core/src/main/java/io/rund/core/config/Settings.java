@@ -3,6 +3,7 @@ package io.rund.core.config;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.rund.core.error.RundException;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Set;
@@ -123,6 +124,23 @@ final class Settings {
       }
     }
     throw bad(key, value, "one of " + RundConfig.names(values));
+  }
+
+  /** A list of names, each one of {@code allowed}; none if the key is missing. */
+  Set<String> names(String key, Set<String> allowed) {
+    JsonNode value = take(key);
+    Set<String> found = new TreeSet<>();
+    String possible = "a list of names out of " + allowed;
+    if (!value.isMissingNode() && !value.isArray()) {
+      throw bad(key, value, possible);
+    }
+    for (JsonNode name : value) {
+      if (!name.isTextual() || !allowed.contains(name.asText())) {
+        throw bad(key, value, possible);
+      }
+      found.add(name.asText());
+    }
+    return Collections.unmodifiableSet(found);
   }
 
   /** To be called when every known key has been taken. */

@@ -87,7 +87,7 @@ final class BindMount {
     switch (file.kind()) {
       case DIRECTORY, REGULAR -> {
         if (isPodSharedMemory(file)) {
-          becomeTmpfs(file.fileSystem());
+          becomeSharedMemory(file.fileSystem(), files);
         } else {
           refuseWhatIsTheKernels(file);
           replaceSource(files.share(open(file), isReadOnly(), cache));
@@ -142,7 +142,12 @@ final class BindMount {
         && file.fileSystem().type() == StatFs.TMPFS_MAGIC;
   }
 
-  private void becomeTmpfs(StatFs fileSystem) {
+  private void becomeSharedMemory(StatFs fileSystem, HostFiles files) {
+    Optional<String> ofPod = files.podSharedMemory(fileSystem.bytes());
+    if (ofPod.isPresent()) {
+      replaceSource(ofPod.get());
+      return;
+    }
     mount.put("type", "tmpfs").put("source", "shm");
     ArrayNode tmpfs = mount.putArray("options");
     tmpfs.add("nosuid").add("noexec").add("nodev").add("mode=1777");

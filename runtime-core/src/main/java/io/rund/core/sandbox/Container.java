@@ -1,9 +1,9 @@
 package io.rund.core.sandbox;
 
+import io.rund.core.agent.ContainerAgent;
+import io.rund.core.agent.ContainerAgent.ExitStatus;
+import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.agent.ContainerStats;
-import io.rund.core.agent.GuestAgent;
-import io.rund.core.agent.GuestAgent.ExitStatus;
-import io.rund.core.agent.GuestAgent.ProcessKey;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.stdio.ProcessIo;
@@ -12,6 +12,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A container in its sandbox: the init, the execs, and the events they cause. Safe for use by
@@ -27,51 +29,97 @@ final class Container {
   /** How long a deletion waits for a client that has not read all output. */
   private static final Duration DRAIN_BOUND = Duration.ofSeconds(5);
 
+  /** So often, at most, is one container's want of memory reported. */
+  private static final Duration OOM_PAUSE = Duration.ofSeconds(1);
+
+  private static final int SIGKILL = 9;
+
+  /** What a container is in its sandbox. */
+  enum Kind {
+    /** The one container of the sandbox. */
+    ALONE,
+    /** The pause container, which stands for the pod. */
+    POD_SANDBOX,
+    /** One of those in a pod. */
+    MEMBER
+  }
+
+  /**
+   * Where a container runs.
+   *
+   * @param agent runs its processes
+   * @param anchor its pid on the host; a member owns it, for others it is the sandbox's
+   * @param files what the VM has got for it
+   * @param guestPid of its init, in the guest's root PID namespace; 0 without one
+   */
+  record Place(Kind kind, ContainerAgent agent, Anchor anchor, GivenFiles files, int guestPid) {}
+
   private final CreateRequest request;
   private final Sandbox sandbox;
+  private final Place place;
   private final EventSink events;
   private final Timeline timeline;
   private final long createdAtNanos = WallClock.nanos();
   private final ContainerProcess init;
   private final Map<String, ContainerProcess> execs = new LinkedHashMap<>();
   private volatile boolean paused;
+  private volatile boolean gone;
 
-  /** Creates the container's init in a sandbox that answers. */
+  /** A container whose init has been created. */
   Container(
       CreateRequest request,
-      GuestSpec guestSpec,
-      HostFiles files,
       Sandbox sandbox,
+      Place place,
+      ProcessIo io,
       EventSink events,
       Timeline timeline) {
     this.request = request;
     this.sandbox = sandbox;
+    this.place = place;
     this.events = events;
     this.timeline = timeline;
-    ProcessKey key = ProcessKey.init(request.id());
-    ProcessIo io = openIo(request.stdio());
-    try {
-      long began = System.nanoTime();
-      byte[] specJson = guestSpec.json(files.slots().stream().map(agent()::bindSlot).toList());
-      agent()
-          .createContainer(
-              request.id(), specJson, files.guestRoot(), files.shareNames(), io.ports());
-      if (guestSpec.readOnlyRoot()) {
-        files.makeRootReadOnly();
-      }
-      timeline.phase("create container", began);
-      init = new ContainerProcess(this, key, io);
-    } catch (RuntimeException e) {
-      io.close();
-      throw e;
-    }
-    events.publish(new TaskEvent.Created(request.namespace(), request.id(), request, pid()));
-    init.watch(agent());
+    this.init = new ContainerProcess(this, ProcessKey.init(request.id()), io);
   }
 
-  private ProcessIo openIo(CreateRequest.StdioPaths stdio) {
-    return ProcessIo.open(
-        sandbox.vm(), request.namespace(), request.id(), stdio, sandbox::nextPort);
+  /** Reports the creation, and all that happens from now on. To be called once. */
+  void watch() {
+    events.publish(new TaskEvent.Created(request.namespace(), request.id(), request, pid()));
+    sandbox.add(this);
+    // Asked first, so that it is answered first: whoever hears of the exit knows the reason.
+    watchOom(0);
+    init.watch(agent());
+    if (place.kind() == Kind.MEMBER) {
+      var _ = place.anchor().exited().thenRunAsync(this::anchorEnded, Thread::startVirtualThread);
+    }
+  }
+
+  private void watchOom(long seen) {
+    var _ =
+        agent()
+            .oomKills(request.id(), seen)
+            .whenComplete(
+                (kills, failure) -> {
+                  // A failure means that the container or the agent is gone.
+                  if (failure == null && !gone) {
+                    events.publish(new TaskEvent.OutOfMemory(request.namespace(), request.id()));
+                    CompletableFuture.delayedExecutor(OOM_PAUSE.toMillis(), TimeUnit.MILLISECONDS)
+                        .execute(() -> watchOom(kills));
+                  }
+                });
+  }
+
+  private void anchorEnded() {
+    if (gone) {
+      return;
+    }
+    Sandbox.log.warn("container {}: its anchor, pid {}, was ended", request.id(), pid());
+    try {
+      agent().signal(ProcessKey.init(request.id()), SIGKILL, true);
+    } catch (RundException e) {
+      if (e.code() != ErrorCode.NOT_FOUND && e.code() != ErrorCode.UNAVAILABLE) {
+        Sandbox.log.warn("container {} could not be killed: {}", request.id(), e.getMessage());
+      }
+    }
   }
 
   CreateRequest request() {
@@ -87,7 +135,15 @@ final class Container {
   }
 
   int pid() {
-    return sandbox.pid();
+    return place.anchor().pid();
+  }
+
+  int guestPid() {
+    return place.guestPid();
+  }
+
+  Kind kind() {
+    return place.kind();
   }
 
   SandboxInfo info() {
@@ -106,8 +162,8 @@ final class Container {
     return paused;
   }
 
-  private GuestAgent agent() {
-    return sandbox.agent();
+  private ContainerAgent agent() {
+    return place.agent();
   }
 
   void start(String execId) {
@@ -123,7 +179,12 @@ final class Container {
 
   void exec(String execId, byte[] processJson, CreateRequest.StdioPaths stdio) {
     byte[] guestProcess = GuestSpec.process(processJson);
-    ProcessIo io = openIo(stdio);
+    if (kind() == Kind.POD_SANDBOX) {
+      throw RundException.precondition(
+          "cannot run exec %s in %s: it is the sandbox of a pod, whose pause process is only remembered; use a container of the pod"
+              .formatted(execId, request.id()));
+    }
+    ProcessIo io = sandbox.openIo(request, stdio);
     ProcessKey key = new ProcessKey(request.id(), execId);
     ContainerProcess process = new ContainerProcess(this, key, io);
     try {
@@ -209,6 +270,15 @@ final class Container {
     events.publish(new TaskEvent.Resumed(request.namespace(), request.id()));
   }
 
+  /**
+   * Changes limits.
+   *
+   * @param most the largest memory limit, in bytes, that the VM can give
+   */
+  void update(byte[] resourcesJson, long most) {
+    agent().update(request.id(), GuestResources.update(request.id(), resourcesJson, most));
+  }
+
   ContainerStats stats() {
     return agent().stats(request.id());
   }
@@ -246,8 +316,19 @@ final class Container {
     }
   }
 
+  /** Lets go of what the container has in a sandbox that goes on. */
+  void leaveSandbox() {
+    gone = true;
+    if (place.kind() == Kind.MEMBER) {
+      sandbox.remove(this);
+      place.files().takeBack(sandbox.vm(), sandbox.agent());
+      place.anchor().close();
+    }
+  }
+
   /** Closes all streams, and reports the deletion. Returns the init's last state. */
   ProcessState close() {
+    gone = true;
     for (ContainerProcess process : processes()) {
       process.io().close();
     }

@@ -1,8 +1,8 @@
 package io.rund.core.sandbox;
 
-import io.rund.core.agent.GuestAgent;
-import io.rund.core.agent.GuestAgent.ExitStatus;
-import io.rund.core.agent.GuestAgent.ProcessKey;
+import io.rund.core.agent.ContainerAgent;
+import io.rund.core.agent.ContainerAgent.ExitStatus;
+import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.sandbox.ProcessState.Status;
@@ -49,7 +49,7 @@ final class ContainerProcess {
   }
 
   /** Runs the program. A process that could not be started may be deleted or started again. */
-  void start(GuestAgent agent) {
+  void start(ContainerAgent agent) {
     synchronized (this) {
       if (phase != Phase.CREATED) {
         throw RundException.precondition(
@@ -82,7 +82,7 @@ final class ContainerProcess {
   }
 
   /** Learns of the exit from the agent, when it comes. */
-  void watch(GuestAgent agent) {
+  void watch(ContainerAgent agent) {
     var _ =
         agent
             .exit(key)
@@ -128,7 +128,7 @@ final class ContainerProcess {
     stopped.complete(state());
   }
 
-  void signal(GuestAgent agent, int signal, boolean all) {
+  void signal(ContainerAgent agent, int signal, boolean all) {
     synchronized (this) {
       if (phase == Phase.STOPPED) {
         throw RundException.notFound(this + ": process already finished");

@@ -12,7 +12,10 @@ import java.util.List;
  * ALREADY_EXISTS, FAILED_PRECONDITION for a state that does not allow the call.
  */
 public interface ContainerService {
-  /** Boots the sandbox and creates the container's init. Returns its pid on the host. */
+  /**
+   * Creates the container's init, in a sandbox of its own or in that of its pod, which must exist.
+   * Returns its pid on the host.
+   */
   int create(CreateRequest request);
 
   int start(String namespace, String id, String execId);
@@ -33,8 +36,8 @@ public interface ContainerService {
   ProcessState await(String namespace, String id, String execId) throws InterruptedException;
 
   /**
-   * Forgets a stopped process, and for an init the container and its sandbox. Returns its last
-   * state.
+   * Forgets a stopped process, and for an init the container; with the first container of a sandbox
+   * goes the sandbox, and what still runs in it ends. Returns the last state.
    */
   ProcessState delete(String namespace, String id, String execId);
 
@@ -48,6 +51,12 @@ public interface ContainerService {
   void pause(String namespace, String id);
 
   void resume(String namespace, String id);
+
+  /**
+   * Changes limits. {@code resourcesJson} is the linux.resources object of the OCI specification;
+   * FAILED_PRECONDITION for a memory limit that the VM cannot give.
+   */
+  void update(String namespace, String id, byte[] resourcesJson);
 
   ContainerStats stats(String namespace, String id);
 

@@ -3,7 +3,6 @@ package io.rund.core.sandbox;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.rund.core.agent.GuestAgent.DiskNumber;
 import io.rund.core.error.ErrorCode;
@@ -11,10 +10,11 @@ import io.rund.core.error.RundException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * Turns the specification that was written for the host into the one that the guest's executor
@@ -38,31 +38,74 @@ final class GuestSpec {
   private final boolean readOnlyRoot;
   private final List<BlockNode> disks;
 
-  private GuestSpec(ObjectNode root, boolean readOnlyRoot, List<BlockNode> disks) {
+  private final Map<String, String> sysctls;
+
+  private GuestSpec(
+      ObjectNode root, boolean readOnlyRoot, List<BlockNode> disks, Map<String, String> sysctls) {
     this.root = root;
     this.readOnlyRoot = readOnlyRoot;
     this.disks = disks;
+    this.sysctls = sysctls;
   }
 
   /**
    * The guest's specification for {@code containerId}; what it takes of the host is added to {@code
    * files}.
    *
+   * @param pod the pod that the container is in, if it is not alone in its VM
    * @throws RundException INVALID_ARGUMENT that names what a VM cannot give
    */
-  static GuestSpec of(OciSpec spec, String containerId, HostFiles files) {
+  static GuestSpec of(
+      OciSpec spec, String containerId, HostFiles files, Optional<GuestNamespaces.Pod> pod) {
     ObjectNode root = spec.copy();
-    refuseHostNetwork(spec);
+    GuestNamespaces.refuseThoseOfTheHost(spec);
     refuseHooks(root.path("hooks"));
     adaptMounts(root.path("mounts"), spec.bundle(), files);
     ObjectNode linux = root.withObjectProperty("linux");
-    adaptNamespaces(linux.path("namespaces"));
+    pod.ifPresentOrElse(
+        shared -> GuestNamespaces.adaptMember(root, linux, shared),
+        () -> GuestNamespaces.adaptAlone(linux));
+    GuestResources.adapt(linux.path("resources"));
     List<BlockNode> disks = openDevices(linux, files);
     linux.put("cgroupsPath", "/" + containerId);
     // The guest's kernel has no such modules: the VM is the stronger fence.
     linux.remove("mountLabel");
     adaptProcess(root.withObjectProperty("process"));
-    return new GuestSpec(root, spec.readOnlyRoot(), disks);
+    Map<String, String> sysctls = takeSysctls(linux, pod.isPresent());
+    return new GuestSpec(root, spec.readOnlyRoot(), disks, sysctls);
+  }
+
+  /**
+   * The kernel parameters that a pod's sandbox asks for.
+   *
+   * @throws RundException INVALID_ARGUMENT that names what a VM cannot give
+   */
+  static Map<String, String> ofPodSandbox(OciSpec spec) {
+    GuestNamespaces.refuseThoseOfTheHost(spec);
+    refuseHooks(spec.copy().path("hooks"));
+    return spec.sysctls();
+  }
+
+  /**
+   * Kernel parameters of namespaces that the container shares with the guest: the agent writes
+   * these, since the executor refuses them.
+   */
+  private static Map<String, String> takeSysctls(ObjectNode linux, boolean inPod) {
+    Map<String, String> taken = new TreeMap<>();
+    if (linux.path("sysctl") instanceof ObjectNode sysctls) {
+      for (Map.Entry<String, JsonNode> sysctl : Set.copyOf(sysctls.properties())) {
+        if (inPod || sysctl.getKey().startsWith("net.")) {
+          taken.put(sysctl.getKey(), sysctl.getValue().asText());
+        }
+      }
+      sysctls.remove(taken.keySet());
+    }
+    return taken;
+  }
+
+  /** Kernel parameters to be set before the container is created. */
+  Map<String, String> sysctls() {
+    return sysctls;
   }
 
   /**
@@ -116,14 +159,6 @@ final class GuestSpec {
     }
   }
 
-  private static void refuseHostNetwork(OciSpec spec) {
-    if (spec.network().isEmpty()) {
-      throw RundException.invalid(
-          "host networking was asked for (no network namespace in %s): a VM has a kernel and a network stack of its own and cannot share the host's; give the container a network namespace"
-              .formatted(spec.file()));
-    }
-  }
-
   private static void refuseHooks(JsonNode hooks) {
     for (JsonNode list : hooks) {
       if (!list.isEmpty()) {
@@ -158,7 +193,7 @@ final class GuestSpec {
         disks.add(BlockNode.open((ObjectNode) device, rules, files));
       } else if (!KERNEL_DEVICES.contains(device.path("major").asInt())) {
         throw RundException.invalid(
-            "device %s (%d:%d) is the host's: a sandbox has devices of its own; leave it out"
+            "device %s (%d:%d) is the host's: a sandbox has devices of its own; leave it out (for privileged pods: privileged_without_host_devices = true in containerd's configuration of the runtime)"
                 .formatted(
                     device.path("path").asText("?"),
                     device.path("major").asInt(),
@@ -166,26 +201,6 @@ final class GuestSpec {
       }
     }
     return disks;
-  }
-
-  /**
-   * The sandbox's network is the guest's own, so the container joins it instead of making another.
-   */
-  private static void adaptNamespaces(JsonNode namespaces) {
-    if (!(namespaces instanceof ArrayNode array)) {
-      return;
-    }
-    for (Iterator<JsonNode> it = array.iterator(); it.hasNext(); ) {
-      JsonNode namespace = it.next();
-      String type = namespace.path("type").asText();
-      if (type.equals("network")) {
-        it.remove();
-      } else if (Optional.ofNullable(namespace.get("path")).isPresent()) {
-        throw RundException.invalid(
-            "the %s namespace %s is the host's: a process in a VM cannot join it; leave the path out"
-                .formatted(type, namespace.path("path").asText()));
-      }
-    }
   }
 
   private static byte[] write(JsonNode node) {

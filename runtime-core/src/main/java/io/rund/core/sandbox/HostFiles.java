@@ -24,6 +24,9 @@ final class HostFiles implements AutoCloseable {
   /** Where the guest finds shares (agent.proto, CreateContainerRequest.shares). */
   private static final String GUEST_DIRECTORY = "/run/rund/.shares/";
 
+  /** Where the guest has the tmpfs that is /dev/shm for all containers of a pod (agent.proto). */
+  private static final String POD_SHARED_MEMORY = "/run/rund/.shm";
+
   /** How long files may stay open for writing that the guest has closed. */
   private static final long CLOSING_NANOS = 5_000_000_000L;
 
@@ -32,12 +35,34 @@ final class HostFiles implements AutoCloseable {
   private final List<String> shareNames = new ArrayList<>();
   private final List<DiskConfig> disks = new ArrayList<>();
   private final List<Integer> slots = new ArrayList<>();
+  private Optional<Integer> rootSlot = Optional.empty();
   private Optional<RootFs> root = Optional.empty();
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
+  private final boolean inPod;
+  private long sharedMemoryBytes;
 
-  HostFiles(String containerId) {
+  /** {@code inPod} says whether other containers share the VM. */
+  HostFiles(String containerId, boolean inPod) {
     this.containerId = containerId;
+    this.inPod = inPod;
+  }
+
+  /**
+   * The path in the guest of the pod's shared memory, of {@code bytes} bytes; empty for a container
+   * that is alone.
+   */
+  Optional<String> podSharedMemory(long bytes) {
+    if (!inPod) {
+      return Optional.empty();
+    }
+    sharedMemoryBytes = bytes;
+    return Optional.of(POD_SHARED_MEMORY);
+  }
+
+  /** Size of the pod's shared memory, 0 if the container does not see it. */
+  long sharedMemoryBytes() {
+    return sharedMemoryBytes;
   }
 
   /**
@@ -63,7 +88,7 @@ final class HostFiles implements AutoCloseable {
     root = Optional.of(newRoot);
   }
 
-  /** Hands everything to a VM that has not started. */
+  /** Hands everything to a VM. */
   void giveTo(VirtualMachine vm) {
     // First, so that it is the first disk that the guest finds.
     guestRoot = giveRoot(root.orElseThrow(), vm);
@@ -77,8 +102,11 @@ final class HostFiles implements AutoCloseable {
 
   private GuestAgent.Rootfs giveRoot(RootFs given, VirtualMachine vm) {
     return switch (given) {
-      case RootFs.Disk disk ->
-          new GuestAgent.BlockRootfs(vm.plug(disk.disk()), disk.fsType(), disk.options());
+      case RootFs.Disk disk -> {
+        int slot = vm.plug(disk.disk());
+        rootSlot = Optional.of(slot);
+        yield new GuestAgent.BlockRootfs(slot, disk.fsType(), disk.options());
+      }
       case RootFs.Directory directory -> {
         if (!directory.readOnly()) {
           writableRoot = Optional.of(directory.mount().duplicate());
@@ -102,6 +130,13 @@ final class HostFiles implements AutoCloseable {
   /** Names of all shares, that of the root file system too. */
   List<String> shareNames() {
     return List.copyOf(shareNames);
+  }
+
+  /** What the VM has of it by now, to be taken back from a VM that goes on. */
+  GivenFiles given() {
+    List<Integer> all = new ArrayList<>(slots);
+    rootSlot.ifPresent(all::add);
+    return new GivenFiles(List.copyOf(shareNames), List.copyOf(all));
   }
 
   /** Slots of the disks, once {@link #giveTo} was called. */

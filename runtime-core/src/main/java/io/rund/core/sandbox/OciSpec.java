@@ -10,8 +10,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.TreeMap;
 
 /**
  * A container's OCI runtime specification (config.json of its bundle), with the few questions that
@@ -100,6 +102,31 @@ public final class OciSpec {
     return text(root.path("hostname"));
   }
 
+  /** An annotation that is not empty. */
+  Optional<String> annotation(String name) {
+    return text(root.path("annotations").path(name));
+  }
+
+  /** All annotations whose names begin so. */
+  Map<String, String> annotations(String prefix) {
+    return texts(root.path("annotations"), prefix);
+  }
+
+  /** linux.sysctl. */
+  Map<String, String> sysctls() {
+    return texts(root.path("linux").path("sysctl"), "");
+  }
+
+  /** Whether the specification asks for a namespace of this type, new or existing. */
+  boolean hasNamespace(String type) {
+    for (JsonNode namespace : root.path("linux").path("namespaces")) {
+      if (namespace.path("type").asText().equals(type)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** linux.cgroupsPath as containerd gave it. */
   public Optional<String> cgroupsPath() {
     return text(root.path("linux").path("cgroupsPath"));
@@ -135,6 +162,16 @@ public final class OciSpec {
       }
     }
     return Optional.empty();
+  }
+
+  private static Map<String, String> texts(JsonNode object, String prefix) {
+    Map<String, String> found = new TreeMap<>();
+    for (Map.Entry<String, JsonNode> member : object.properties()) {
+      if (member.getKey().startsWith(prefix)) {
+        found.put(member.getKey(), member.getValue().asText());
+      }
+    }
+    return found;
   }
 
   private static Optional<String> text(JsonNode node) {

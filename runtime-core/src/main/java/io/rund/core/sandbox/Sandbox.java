@@ -1,40 +1,28 @@
 package io.rund.core.sandbox;
 
-import io.rund.core.agent.AgentConnector;
 import io.rund.core.agent.GuestAgent;
-import io.rund.core.config.RundConfig;
-import io.rund.core.error.ErrorCode;
-import io.rund.core.error.RundException;
-import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
-import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmExit;
-import io.rund.core.linux.EventLoop;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.Optional;
+import io.rund.core.stdio.ProcessIo;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A VM whose agent answers, and the anchor that stands for it among the host's processes. Ends as a
- * whole: when the VM, the agent or the anchor goes, the others go too.
+ * A VM whose agent answers, the anchor that stands for it among the host's processes, and the
+ * containers in it. Ends as a whole: when the VM, the agent or the anchor goes, the others go too,
+ * and every container's processes have ended. Safe for use by several threads.
  */
-final class Sandbox implements AutoCloseable {
+final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   static final Logger log = LoggerFactory.getLogger(Sandbox.class);
 
   private static final int FIRST_STREAM_PORT = 0x10000;
-
-  /** What a sandbox is made with; the same for all of an engine. */
-  record Factory(
-      Hypervisor hypervisor, AgentConnector connector, EventLoop loop, RundConfig config) {}
 
   private final String id;
   private final SandboxSize size;
@@ -45,7 +33,13 @@ final class Sandbox implements AutoCloseable {
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private Sandbox(
+  /** In the order in which they came; guarded by itself, as is {@link #ended}. */
+  private final Set<Container> containers = new LinkedHashSet<>();
+
+  private boolean ended;
+
+  /** {@code id} is unique among the engine's sandboxes. */
+  Sandbox(
       String id,
       SandboxSize size,
       VirtualMachine vm,
@@ -60,113 +54,7 @@ final class Sandbox implements AutoCloseable {
     this.hello = hello;
   }
 
-  /**
-   * Boots a VM of the right size with the container's files and disks, up to the agent's first
-   * answer. On failure nothing is left of the sandbox.
-   */
-  static Sandbox boot(
-      Factory factory, CreateRequest request, OciSpec spec, HostFiles files, Timeline timeline) {
-    SandboxSize size = SandboxSize.of(spec, factory.config());
-    // The anchor is another process's start: it runs while this thread makes the VM.
-    CompletableFuture<Anchor> anchorStart =
-        CompletableFuture.supplyAsync(
-            () -> startAnchor(factory, request.id(), spec, timeline), Thread::startVirtualThread);
-    VirtualMachine vm = null;
-    try {
-      long began = System.nanoTime();
-      vm = factory.hypervisor().create(vmConfig(factory.config(), request.id(), size));
-      files.giveTo(vm);
-      CompletableFuture<GuestAgent> connected = factory.connector().listen(vm);
-      timeline.phase("create VM", began);
-
-      long started = System.nanoTime();
-      vm.start();
-      Anchor anchor = get(anchorStart);
-      Duration bound = factory.config().bootTimeout();
-      GuestAgent agent = awaitAgent(vm, connected, bound);
-      long ready = System.nanoTime();
-      GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
-      bootPhases(timeline, started, ready, hello);
-      timeline.phase("agent hello", ready);
-      return new Sandbox(request.id(), size, vm, anchor, agent, hello);
-    } catch (RuntimeException e) {
-      if (vm != null) {
-        vm.close();
-      }
-      anchorStart.thenAccept(Anchor::close).exceptionally(failure -> null).join();
-      throw e;
-    }
-  }
-
-  private static Anchor startAnchor(Factory factory, String id, OciSpec spec, Timeline timeline) {
-    long began = System.nanoTime();
-    NetworkNamespace network = spec.network().orElseGet(NetworkNamespace.Fresh::new);
-    Anchor anchor =
-        Anchor.start(
-            factory.loop(),
-            factory.config().anchor(),
-            id,
-            network,
-            spec.cgroupsPath().flatMap(Cgroups::directory));
-    timeline.phase("anchor", began);
-    return anchor;
-  }
-
-  private static VmConfig vmConfig(RundConfig config, String id, SandboxSize size) {
-    Optional<Path> console =
-        config.debugConsole()
-            ? Optional.of(config.stateDir().resolve(id + "-console.log"))
-            : Optional.empty();
-    return new VmConfig(
-        id,
-        size.vcpus(),
-        size.memoryBytes(),
-        config.kernel(),
-        config.initramfs(),
-        "",
-        config.slots(),
-        console);
-  }
-
-  private static GuestAgent awaitAgent(
-      VirtualMachine vm, CompletableFuture<GuestAgent> connected, Duration bound) {
-    try {
-      var _ =
-          CompletableFuture.anyOf(connected, vm.exited())
-              .get(bound.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (TimeoutException e) {
-      throw new RundException(
-          ErrorCode.DEADLINE_EXCEEDED,
-          "the guest did not boot within %d s (boot_timeout): set debug_console = true to see how far it comes"
-              .formatted(bound.toSeconds()),
-          e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw RundException.unavailable("interrupted while the guest booted", e);
-    } catch (ExecutionException e) {
-      throw RundException.internal("waiting for the guest: " + e.getCause(), e);
-    }
-    if (!connected.isDone()) {
-      throw RundException.unavailable(
-          "the guest ended before its agent answered: %s; set debug_console = true to see why"
-              .formatted(describe(vm.exited().join())),
-          null);
-    }
-    return connected.join();
-  }
-
-  private static <T> T get(CompletableFuture<T> future) {
-    try {
-      return future.join();
-    } catch (CompletionException e) {
-      if (e.getCause() instanceof RundException cause) {
-        throw cause;
-      }
-      throw e;
-    }
-  }
-
-  private static String describe(VmExit exit) {
+  static String describe(VmExit exit) {
     return switch (exit) {
       case VmExit.GuestShutdown(String lastWords) ->
           lastWords.isEmpty()
@@ -177,18 +65,8 @@ final class Sandbox implements AutoCloseable {
     };
   }
 
-  /** The guest's clock starts with the VM, so its own marks divide the boot. */
-  private static void bootPhases(
-      Timeline timeline, long started, long ready, GuestAgent.Hello hello) {
-    long kernelEnd = Math.min(ready, started + hello.mainNanos());
-    timeline.phase("guest kernel", started, kernelEnd);
-    timeline.phase("guest agent", kernelEnd, ready);
-  }
-
-  /**
-   * Calls {@code died} once, on a thread of its own, when the sandbox ends without {@link #close}.
-   */
-  void onDeath(Runnable died) {
+  /** Ends the rest when one part goes without {@link #close}, on a thread of its own. */
+  void watch() {
     var _ =
         CompletableFuture.anyOf(
                 vm.exited().thenApply(Sandbox::describe),
@@ -198,15 +76,68 @@ final class Sandbox implements AutoCloseable {
                 reason -> {
                   if (!closed.get()) {
                     log.warn("sandbox {} ended: {}", id, reason);
-                    died.run();
+                    endContainers(end());
+                    close();
                   }
                 },
                 Thread::startVirtualThread);
   }
 
-  /** A vsock port of the host that nothing of this sandbox has used. */
-  int nextPort() {
-    return nextPort.getAndIncrement();
+  /** Counts a container as one of this sandbox; if the sandbox has ended, so has the container. */
+  void add(Container container) {
+    boolean late;
+    synchronized (containers) {
+      late = ended;
+      containers.add(container);
+    }
+    if (late) {
+      container.lost();
+    }
+  }
+
+  void remove(Container container) {
+    synchronized (containers) {
+      containers.remove(container);
+    }
+  }
+
+  /** Ends all containers but {@code first}, the one whose end is the sandbox's. */
+  void endAllBut(Container first) {
+    endContainers(end().stream().filter(container -> container != first).toList());
+  }
+
+  private List<Container> end() {
+    synchronized (containers) {
+      ended = true;
+      return List.copyOf(containers);
+    }
+  }
+
+  /** The first container, which stands for the sandbox, last. */
+  private static void endContainers(List<Container> all) {
+    all.reversed().forEach(Container::lost);
+  }
+
+  @Override
+  public OptionalInt guestPid(int anchorPid) {
+    if (anchorPid == pid()) {
+      return OptionalInt.of(agent.sharedPidNamespace());
+    }
+    synchronized (containers) {
+      return containers.stream()
+          .filter(container -> container.pid() == anchorPid)
+          .mapToInt(Container::guestPid)
+          .findFirst();
+    }
+  }
+
+  /** The streams of a process of the container that {@code request} made. */
+  ProcessIo openIo(CreateRequest request, CreateRequest.StdioPaths stdio) {
+    return ProcessIo.open(vm, request.namespace(), request.id(), stdio, nextPort::getAndIncrement);
+  }
+
+  String id() {
+    return id;
   }
 
   VirtualMachine vm() {
@@ -217,6 +148,10 @@ final class Sandbox implements AutoCloseable {
     return agent;
   }
 
+  Anchor anchor() {
+    return anchor;
+  }
+
   SandboxSize size() {
     return size;
   }
@@ -225,7 +160,9 @@ final class Sandbox implements AutoCloseable {
     return hello.kernelRelease();
   }
 
-  int pid() {
+  /** The pid of the anchor. */
+  @Override
+  public int pid() {
     return anchor.pid();
   }
 

@@ -25,8 +25,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** Completes when the container exists; removed if it could not be made. */
   private final Map<Key, CompletableFuture<Container>> containers = new ConcurrentHashMap<>();
 
-  private final Sandbox.Factory factory;
-  private final EventSink events;
+  private final ContainerMaker maker;
+  private final RundConfig config;
 
   /** {@code loop} serves the anchors; the VMs have loops of their own. */
   public SandboxManager(
@@ -35,8 +35,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       EventLoop loop,
       RundConfig config,
       EventSink events) {
-    this.factory = new Sandbox.Factory(hypervisor, connector, loop, config);
-    this.events = events;
+    this.maker = new ContainerMaker(new SandboxBoot(hypervisor, connector, loop, config), events);
+    this.config = config;
   }
 
   @Override
@@ -48,7 +48,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
           ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
     }
     try {
-      Container container = make(request);
+      Container container = maker.make(request, id -> pod(request.namespace(), id));
       created.complete(container);
       return container.pid();
     } catch (RuntimeException e) {
@@ -59,46 +59,21 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     }
   }
 
-  private Container make(CreateRequest request) {
-    Timeline timeline = new Timeline(System.nanoTime());
-    long began = System.nanoTime();
-    OciSpec spec = OciSpec.read(request.bundle());
-    try (HostFiles files = new HostFiles(request.id())) {
-      GuestSpec guestSpec = GuestSpec.of(spec, request.id(), files);
-      timeline.phase("read specification", began);
-      long opening = System.nanoTime();
-      files.root(RootFs.open(request, spec));
-      timeline.phase("open root file system", opening);
-      return make(request, spec, guestSpec, files, timeline);
-    }
-  }
-
-  private Container make(
-      CreateRequest request,
-      OciSpec spec,
-      GuestSpec guestSpec,
-      HostFiles files,
-      Timeline timeline) {
-    Sandbox sandbox = Sandbox.boot(factory, request, spec, files, timeline);
+  private Sandbox pod(String namespace, String sandboxId) {
+    Container container;
     try {
-      Container container = new Container(request, guestSpec, files, sandbox, events, timeline);
-      sandbox.onDeath(
-          () -> {
-            container.lost();
-            sandbox.close();
-          });
-      return container;
+      container = container(namespace, sandboxId);
     } catch (RundException e) {
-      sandbox.close();
       throw new RundException(
-          e.code(),
-          "cannot run %s from the root file system on %s: %s"
-              .formatted(spec.program(), RootFs.describe(request, spec), e.getMessage()),
+          ErrorCode.FAILED_PRECONDITION,
+          "the pod's sandbox %s is not in this engine: %s".formatted(sandboxId, e.getMessage()),
           e);
-    } catch (RuntimeException e) {
-      sandbox.close();
-      throw e;
     }
+    if (container.kind() != Container.Kind.POD_SANDBOX) {
+      throw RundException.precondition(
+          "%s is not the sandbox of a pod (annotation %s)".formatted(sandboxId, PodRole.TYPE));
+    }
+    return container.sandbox();
   }
 
   @Override
@@ -168,7 +143,11 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     try {
       container.leaveGuest();
     } finally {
-      container.sandbox().close();
+      if (container.kind() != Container.Kind.MEMBER) {
+        container.sandbox().endAllBut(container);
+        container.sandbox().close();
+      }
+      container.leaveSandbox();
     }
     return container.close();
   }
@@ -196,6 +175,13 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public void resume(String namespace, String id) {
     container(namespace, id).resume();
+  }
+
+  @Override
+  public void update(String namespace, String id, byte[] resourcesJson) {
+    Container container = container(namespace, id);
+    container.update(
+        resourcesJson, container.sandbox().size().memoryBytes() - config.memoryOverhead());
   }
 
   @Override

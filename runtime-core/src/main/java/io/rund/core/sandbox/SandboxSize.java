@@ -2,6 +2,9 @@ package io.rund.core.sandbox;
 
 import io.rund.core.config.RundConfig;
 import io.rund.core.error.RundException;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * How large a VM is made.
@@ -11,29 +14,92 @@ import io.rund.core.error.RundException;
  */
 record SandboxSize(int vcpus, long memoryBytes) {
   private static final long HUGE_PAGE = 2L << 20;
+  private static final String OVERRIDES = "io.rund.";
+
+  // The sums of a pod's limits: containerd pkg/cri/annotations.
+  private static final String POD_MEMORY = "io.kubernetes.cri.sandbox-memory";
+  private static final String POD_CPU_QUOTA = "io.kubernetes.cri.sandbox-cpu-quota";
+  private static final String POD_CPU_PERIOD = "io.kubernetes.cri.sandbox-cpu-period";
 
   /**
    * The VM for a container: its CPU quota, rounded up, and its memory limit plus what the guest
-   * needs for itself; the configured defaults where it has none.
+   * needs for itself; the configured defaults where it has none. An annotation that the
+   * configuration allows overrides both.
    *
-   * @throws RundException INVALID_ARGUMENT for a limit below the configured minimum
+   * @throws RundException INVALID_ARGUMENT for a limit below the configured minimum, and for an
+   *     annotation that is unknown, not allowed or without sense
    */
   static SandboxSize of(OciSpec spec, RundConfig config) {
-    long vcpus =
-        Math.clamp(
-            spec.cpus().orElse(config.defaultVcpus()),
-            1,
-            Runtime.getRuntime().availableProcessors());
-    if (spec.memoryLimit().isEmpty()) {
-      return new SandboxSize((int) vcpus, roundUp(config.defaultMemory()));
+    return of(spec, config, spec.memoryLimit(), spec.cpus());
+  }
+
+  /** The VM for a pod, by the sums of its containers' limits that its sandbox is annotated with. */
+  static SandboxSize ofPod(OciSpec spec, RundConfig config) {
+    OptionalLong period = number(spec, POD_CPU_PERIOD);
+    OptionalLong quota = number(spec, POD_CPU_QUOTA);
+    return of(
+        spec,
+        config,
+        number(spec, POD_MEMORY),
+        quota.isEmpty()
+            ? quota
+            : OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period.orElse(100_000))));
+  }
+
+  private static SandboxSize of(
+      OciSpec spec, RundConfig config, OptionalLong memoryLimit, OptionalLong cpus) {
+    checkAnnotations(spec, config);
+    checkMemoryLimit(memoryLimit, config);
+    Optional<Integer> vcpus = spec.annotation(RundConfig.VCPUS_ANNOTATION).map(RundConfig::vcpusOf);
+    Optional<Long> memory = spec.annotation(RundConfig.MEMORY_ANNOTATION).map(RundConfig::memoryOf);
+    return new SandboxSize(
+        vcpus.orElseGet(() -> vcpus(cpus.orElse(config.defaultVcpus()))),
+        roundUp(memory.orElseGet(() -> memory(memoryLimit, config))));
+  }
+
+  /** Refuses an annotation of ours that is unknown or that the configuration does not allow. */
+  static void checkAnnotations(OciSpec spec, RundConfig config) {
+    for (Map.Entry<String, String> annotation : spec.annotations(OVERRIDES).entrySet()) {
+      if (!config.annotations().contains(annotation.getKey())) {
+        throw RundException.invalid(
+            "annotation %s: this node allows %s (annotations in rund.toml)"
+                .formatted(
+                    annotation.getKey(),
+                    config.annotations().isEmpty() ? "none" : config.annotations()));
+      }
     }
-    long limit = spec.memoryLimit().getAsLong();
-    if (limit < config.minMemory()) {
+  }
+
+  /** Refuses a memory limit with which no container starts. */
+  static void checkMemoryLimit(OptionalLong limit, RundConfig config) {
+    if (limit.orElse(Long.MAX_VALUE) < config.minMemory()) {
       throw RundException.invalid(
           "memory limit of %d bytes is below %d, the least with which a container starts in a sandbox (min_memory); raise the limit"
-              .formatted(limit, config.minMemory()));
+              .formatted(limit.getAsLong(), config.minMemory()));
     }
-    return new SandboxSize((int) vcpus, roundUp(Math.addExact(limit, config.memoryOverhead())));
+  }
+
+  private static int vcpus(long wanted) {
+    return Math.clamp(wanted, 1, Runtime.getRuntime().availableProcessors());
+  }
+
+  private static long memory(OptionalLong limit, RundConfig config) {
+    return limit.isEmpty()
+        ? config.defaultMemory()
+        : Math.addExact(limit.getAsLong(), config.memoryOverhead());
+  }
+
+  /** Zero and less mean that there is no limit. */
+  private static OptionalLong number(OciSpec spec, String annotation) {
+    Optional<String> text = spec.annotation(annotation);
+    try {
+      return text.isEmpty()
+          ? OptionalLong.empty()
+          : OptionalLong.of(Long.parseLong(text.get())).stream().filter(n -> n > 0).findFirst();
+    } catch (NumberFormatException e) {
+      throw RundException.invalid(
+          "annotation %s is \"%s\", which is no number".formatted(annotation, text.get()));
+    }
   }
 
   private static long roundUp(long bytes) {

@@ -30,6 +30,9 @@ public sealed interface TaskEvent {
   record Deleted(String namespace, String containerId, int pid, int exitStatus, long exitedAtNanos)
       implements TaskEvent {}
 
+  /** The kernel has killed a process of the container for want of memory. */
+  record OutOfMemory(String namespace, String containerId) implements TaskEvent {}
+
   record Paused(String namespace, String containerId) implements TaskEvent {}
 
   record Resumed(String namespace, String containerId) implements TaskEvent {}

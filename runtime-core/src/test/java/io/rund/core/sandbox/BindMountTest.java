@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BindMountTest {
   private final EventLoop loop = new EventLoop("bind-test");
   private final FakeSandbox vm = new FakeSandbox(loop);
-  private final HostFiles files = new HostFiles("web");
+  private final HostFiles files = new HostFiles("web", false);
   @TempDir Path bundle;
 
   @AfterEach

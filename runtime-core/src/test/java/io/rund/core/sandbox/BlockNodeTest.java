@@ -27,7 +27,7 @@ class BlockNodeTest {
   @TempDir Path directory;
   private final EventLoop loop = new EventLoop("block-test");
   private final FakeSandbox vm = new FakeSandbox(loop);
-  private final HostFiles files = new HostFiles("web");
+  private final HostFiles files = new HostFiles("web", false);
 
   @BeforeEach
   void makeNodes() throws Exception {

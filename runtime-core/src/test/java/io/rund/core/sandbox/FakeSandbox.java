@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -41,6 +42,12 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   volatile String createdSpec;
 
   volatile Rootfs createdRootfs;
+  volatile long sharedMemoryBytes;
+  final Set<String> inGuest = ConcurrentHashMap.newKeySet();
+  final Map<String, String> sysctls = new ConcurrentHashMap<>();
+  final List<String> updates = new CopyOnWriteArrayList<>();
+  final List<Integer> unplugged = new CopyOnWriteArrayList<>();
+  final Map<String, CompletableFuture<Long>> ooms = new ConcurrentHashMap<>();
   final List<DiskConfig> disks = new CopyOnWriteArrayList<>();
   final List<String> shares = new CopyOnWriteArrayList<>();
   private final Map<String, Share> open = new ConcurrentHashMap<>();
@@ -53,6 +60,11 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
     exits
         .computeIfAbsent(new ProcessKey(containerId, execId), key -> new CompletableFuture<>())
         .complete(new ExitStatus(status, 42));
+  }
+
+  /** A container of this name may come again. */
+  void forget(String containerId) {
+    exits.remove(ProcessKey.init(containerId));
   }
 
   void vmFails(String reason) {
@@ -76,7 +88,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void unplug(int slot) {}
+  public void unplug(int slot) {
+    unplugged.add(slot);
+  }
 
   @Override
   public void share(Share share) {
@@ -85,7 +99,17 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void unshare(String name) {}
+  public void unshare(String name) {
+    Share share = open.remove(name);
+    if (share != null) {
+      share.root().close();
+    }
+  }
+
+  /** Names of the shares that the guest sees. */
+  Set<String> openShares() {
+    return Set.copyOf(open.keySet());
+  }
 
   /** A shared directory, as the guest would come to it. */
   Path shared(String name) {
@@ -120,13 +144,37 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void createContainer(
-      String containerId, byte[] specJson, Rootfs rootfs, List<String> shares, StdioPorts stdio) {
+  public int createContainer(ContainerConfig config, byte[] specJson) {
     createdSpec = new String(specJson, StandardCharsets.UTF_8);
-    createdRootfs = rootfs;
+    createdRootfs = config.rootfs();
+    sharedMemoryBytes = config.sharedMemoryBytes();
     if (createFailure != null) {
       throw createFailure;
     }
+    inGuest.add(config.id());
+    return 100 + inGuest.size();
+  }
+
+  @Override
+  public void setSysctls(Map<String, String> values) {
+    sysctls.putAll(values);
+  }
+
+  @Override
+  public int sharedPidNamespace() {
+    return 77;
+  }
+
+  @Override
+  public void update(String containerId, byte[] resourcesJson) {
+    updates.add(containerId + " " + new String(resourcesJson, StandardCharsets.UTF_8));
+  }
+
+  @Override
+  public CompletableFuture<Long> oomKills(String containerId, long seen) {
+    return seen == 0
+        ? ooms.computeIfAbsent(containerId, key -> new CompletableFuture<>())
+        : new CompletableFuture<>();
   }
 
   @Override
@@ -149,6 +197,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void signal(ProcessKey process, int signal, boolean all) {
+    if (!inGuest.contains(process.containerId())) {
+      throw RundException.notFound("no such container");
+    }
     end(process.containerId(), process.execId(), 128 + signal);
   }
 
@@ -156,7 +207,11 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   public void resizeTerminal(ProcessKey process, int rows, int columns) {}
 
   @Override
-  public void delete(ProcessKey process) {}
+  public void delete(ProcessKey process) {
+    if (process.execId().isEmpty()) {
+      inGuest.remove(process.containerId());
+    }
+  }
 
   @Override
   public void pause(String containerId) {}

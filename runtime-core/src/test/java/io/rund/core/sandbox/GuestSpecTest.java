@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,7 +29,7 @@ class GuestSpecTest {
        "hostname": "web",
        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
        "linux": {"cgroupsPath": "/default/web", "resources": {"memory": {"limit": 134217728}, "cpu": {"quota": 150000, "period": 100000}},
-                 "namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/pod"}, {"type": "mount"}]}}
+                 "namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "network", "path": "/run/netns/pod"}, {"type": "mount"}]}}
       """;
 
   @TempDir Path bundle;
@@ -39,8 +40,8 @@ class GuestSpecTest {
   }
 
   private JsonNode guest(String json) throws IOException {
-    try (HostFiles files = new HostFiles("web")) {
-      GuestSpec guest = GuestSpec.of(spec(json), "web", files);
+    try (HostFiles files = new HostFiles("web", false)) {
+      GuestSpec guest = GuestSpec.of(spec(json), "web", files, Optional.empty());
       return new ObjectMapper().readTree(guest.json(List.of()));
     }
   }
@@ -54,7 +55,7 @@ class GuestSpecTest {
     assertFalse(guest.path("process").has("apparmorProfile"));
     assertFalse(guest.path("process").has("selinuxLabel"));
     assertEquals(
-        "[{\"type\":\"pid\"},{\"type\":\"mount\"}]",
+        "[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"mount\"}]",
         guest.path("linux").path("namespaces").toString());
     assertEquals(
         134217728, guest.path("linux").path("resources").path("memory").path("limit").asLong());
@@ -76,6 +77,8 @@ class GuestSpecTest {
       quoteCharacter = '`',
       value = {
         "\"type\": \"proc\", \"source\": \"proc\" | \"type\": \"nfs\", \"source\": \"server:/data\" | mount of server:/data (type nfs) at /proc",
+        "{\"type\": \"pid\"}, | `` | host's PID namespace",
+        "{\"type\": \"ipc\"}, | `` | host's IPC namespace",
         "{\"type\": \"pid\"} | {\"type\": \"pid\", \"path\": \"/proc/7/ns/pid\"} | pid namespace /proc/7/ns/pid",
         "{\"type\": \"network\", \"path\": \"/run/netns/pod\"}, | `` | host networking",
         "\"hostname\": \"web\", | \"hooks\": {\"prestart\": [{\"path\": \"/bin/hook\"}]}, | OCI hooks (/bin/hook)",

@@ -77,7 +77,7 @@ class SandboxManagerTest {
   private void spec(String resources, String root) throws IOException {
     Files.writeString(
         bundle.resolve("config.json"),
-        "{\"process\": {\"args\": [\"true\"]}, %s\"linux\": {%s\"namespaces\": [{\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}"
+        "{\"process\": {\"args\": [\"true\"]}, %s\"linux\": {%s\"namespaces\": [{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}"
             .formatted(root, resources));
   }
 

@@ -9,6 +9,7 @@ import io.rund.shim.wire.events.TaskExecAdded;
 import io.rund.shim.wire.events.TaskExecStarted;
 import io.rund.shim.wire.events.TaskExit;
 import io.rund.shim.wire.events.TaskIO;
+import io.rund.shim.wire.events.TaskOOM;
 import io.rund.shim.wire.events.TaskPaused;
 import io.rund.shim.wire.events.TaskResumed;
 import io.rund.shim.wire.events.TaskStart;
@@ -35,6 +36,7 @@ final class EventWire {
       case TaskEvent.ExecStarted _ -> "/tasks/exec-started";
       case TaskEvent.Exited _ -> "/tasks/exit";
       case TaskEvent.Deleted _ -> "/tasks/delete";
+      case TaskEvent.OutOfMemory _ -> "/tasks/oom";
       case TaskEvent.Paused _ -> "/tasks/paused";
       case TaskEvent.Resumed _ -> "/tasks/resumed";
     };
@@ -80,6 +82,7 @@ final class EventWire {
               .setExitStatus(e.exitStatus())
               .setExitedAt(TaskWire.timestamp(e.exitedAtNanos()))
               .build();
+      case TaskEvent.OutOfMemory e -> TaskOOM.newBuilder().setContainerId(e.containerId()).build();
       case TaskEvent.Paused e -> TaskPaused.newBuilder().setContainerId(e.containerId()).build();
       case TaskEvent.Resumed e -> TaskResumed.newBuilder().setContainerId(e.containerId()).build();
     };

@@ -44,10 +44,12 @@ final class MetricsWire {
       }
     }
     return memory
-        .setUsage(stats.memoryUsageBytes())
-        .setUsageLimit(stats.memoryLimitBytes())
-        .setSwapUsage(stats.swapUsageBytes())
-        .setSwapLimit(stats.swapLimitBytes())
+        .setUsage(stats.memory().usageBytes())
+        .setUsageLimit(stats.memory().limitBytes())
+        .setMaxUsage(stats.memory().peakBytes())
+        .setSwapUsage(stats.memory().swapUsageBytes())
+        .setSwapLimit(stats.memory().swapLimitBytes())
+        .setSwapMaxUsage(stats.memory().swapPeakBytes())
         .build();
   }
 

@@ -1,5 +1,6 @@
 package io.rund.shim.containerd;
 
+import com.google.protobuf.Any;
 import com.google.protobuf.Empty;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
@@ -29,6 +30,7 @@ import io.rund.shim.wire.task.StateRequest;
 import io.rund.shim.wire.task.StateResponse;
 import io.rund.shim.wire.task.StatsRequest;
 import io.rund.shim.wire.task.StatsResponse;
+import io.rund.shim.wire.task.UpdateTaskRequest;
 import io.rund.shim.wire.task.WaitRequest;
 import io.rund.shim.wire.task.WaitResponse;
 import java.nio.file.Path;
@@ -37,8 +39,8 @@ import java.util.stream.Stream;
 
 /**
  * containerd's Task service, under both its names (containerd.task.v2 and v3, the same messages):
- * translates, and leaves the work to the {@link ContainerService}. Checkpoint and Update are not
- * there and answer UNIMPLEMENTED.
+ * translates, and leaves the work to the {@link ContainerService}. Checkpoint is not there and
+ * answers UNIMPLEMENTED.
  */
 public final class TaskService {
   private final ContainerService containers;
@@ -73,6 +75,7 @@ public final class TaskService {
         .method("ResizePty", ResizePtyRequest.parser(), tasks::resizePty)
         .waitingMethod("Wait", WaitRequest.parser(), tasks::await)
         .method("Stats", StatsRequest.parser(), tasks::stats)
+        .method("Update", UpdateTaskRequest.parser(), tasks::update)
         .method("Connect", ConnectRequest.parser(), tasks::connect)
         .method("Shutdown", ShutdownRequest.parser(), tasks::shutdown)
         .method("Pause", PauseRequest.parser(), tasks::pause)
@@ -181,6 +184,20 @@ public final class TaskService {
                 MetricsWire.metrics(
                     containers.stats(namespaces.of(context, request.getId()), request.getId()))))
         .build();
+  }
+
+  private Empty update(RequestContext context, UpdateTaskRequest request) {
+    Any resources = request.getResources();
+    if (!resources.getTypeUrl().endsWith("/LinuxResources")) {
+      throw RundException.invalid(
+          "container %s: the new resources are of type \"%s\", not LinuxResources"
+              .formatted(request.getId(), resources.getTypeUrl()));
+    }
+    containers.update(
+        namespaces.of(context, request.getId()),
+        request.getId(),
+        resources.getValue().toByteArray());
+    return Empty.getDefaultInstance();
   }
 
   /**

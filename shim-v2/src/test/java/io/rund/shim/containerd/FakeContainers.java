@@ -159,14 +159,17 @@ public final class FakeContainers implements ContainerService {
   }
 
   @Override
+  public void update(String namespace, String id, byte[] resourcesJson) {
+    var _ = get(namespace, id, "");
+    calls.add("update " + new String(resourcesJson, StandardCharsets.UTF_8));
+  }
+
+  @Override
   public ContainerStats stats(String namespace, String id) {
     var _ = get(namespace, id, "");
     return new ContainerStats(
         new ContainerStats.Cpu(100, 60, 40, 5, 1, 7),
-        1 << 20,
-        -1L,
-        0,
-        0,
+        new ContainerStats.Memory(1 << 20, -1L, 2 << 20, 0, 0, 0),
         Map.of("anon", 4096L, "pgfault", 12L, "not_known_to_containerd", 1L),
         Map.of("oom_kill", 2L),
         3,

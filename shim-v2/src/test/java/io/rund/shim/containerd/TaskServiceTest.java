@@ -41,6 +41,7 @@ import io.rund.shim.wire.task.StateRequest;
 import io.rund.shim.wire.task.StateResponse;
 import io.rund.shim.wire.task.StatsRequest;
 import io.rund.shim.wire.task.StatsResponse;
+import io.rund.shim.wire.task.UpdateTaskRequest;
 import io.rund.shim.wire.task.WaitRequest;
 import io.rund.shim.wire.task.WaitResponse;
 import io.rund.shim.wire.types.Mount;
@@ -273,9 +274,28 @@ class TaskServiceTest {
     assertEquals(12, metrics.getMemory().getPgfault());
     assertEquals(1 << 20, metrics.getMemory().getUsage());
     assertEquals(-1L, metrics.getMemory().getUsageLimit());
+    assertEquals(2 << 20, metrics.getMemory().getMaxUsage());
     assertEquals(2, metrics.getMemoryEvents().getOomKill());
     assertEquals(40, metrics.getIo().getUsage(0).getWios());
     assertEquals(3, metrics.getPids().getCurrent());
+  }
+
+  @Test
+  void updateTakesTheResourcesThatContainerdSends() throws Exception {
+    create();
+    UpdateTaskRequest request =
+        UpdateTaskRequest.newBuilder()
+            .setId(ID)
+            .setResources(
+                Any.newBuilder()
+                    .setTypeUrl("types.containerd.io/opencontainers/runtime-spec/1/LinuxResources")
+                    .setValue(ByteString.copyFromUtf8("{\"pids\":{\"limit\":7}}")))
+            .build();
+    ask("Update", request, Empty.parser());
+    assertEquals("update {\"pids\":{\"limit\":7}}", containers.calls.getLast());
+    assertEquals(
+        ErrorCode.INVALID_ARGUMENT,
+        error("Update", UpdateTaskRequest.newBuilder().setId(ID).build()));
   }
 
   @Test
@@ -314,7 +334,6 @@ class TaskServiceTest {
             "Create",
             CreateTaskRequest.newBuilder().setId("x").setCheckpoint("/checkpoint").build()));
     assertEquals(ErrorCode.UNIMPLEMENTED, error("Checkpoint", Empty.getDefaultInstance()));
-    assertEquals(ErrorCode.UNIMPLEMENTED, error("Update", Empty.getDefaultInstance()));
   }
 
   @Test

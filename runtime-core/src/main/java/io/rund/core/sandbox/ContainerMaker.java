@@ -1,0 +1,199 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.ContainerAgent.ProcessKey;
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import io.rund.core.sandbox.Container.Kind;
+import io.rund.core.sandbox.Container.Place;
+import io.rund.core.stdio.ProcessIo;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+
+/**
+ * Makes containers: with a VM of their own, as the sandbox of a pod, or into a pod's VM. What fails
+ * leaves nothing behind, on the host or in a VM that goes on.
+ */
+final class ContainerMaker {
+  private static final int SIGKILL = 9;
+
+  /** How long a container that could not be made may take to end in its pod. */
+  private static final Duration ENDING = Duration.ofSeconds(30);
+
+  private final SandboxBoot boot;
+  private final EventSink events;
+
+  ContainerMaker(SandboxBoot boot, EventSink events) {
+    this.boot = boot;
+    this.events = events;
+  }
+
+  /**
+   * @param pods finds the sandbox of a pod by its id, or throws
+   */
+  Container make(CreateRequest request, Function<String, Sandbox> pods) {
+    Timeline timeline = new Timeline(System.nanoTime());
+    OciSpec spec = OciSpec.read(request.bundle());
+    return switch (PodRole.of(spec)) {
+      case PodRole.PodSandbox() -> makePodSandbox(request, spec, timeline);
+      case PodRole.Alone() -> makeAlone(request, spec, timeline);
+      case PodRole.Member(String sandboxId) ->
+          makeMember(request, spec, pods.apply(sandboxId), timeline);
+    };
+  }
+
+  /** The VM of a pod. The pause container's root file system is not touched: nothing runs there. */
+  private Container makePodSandbox(CreateRequest request, OciSpec spec, Timeline timeline) {
+    Map<String, String> sysctls = GuestSpec.ofPodSandbox(spec);
+    SandboxSize size = SandboxSize.ofPod(spec, boot.config());
+    Sandbox sandbox = boot.boot(request, spec, size, vm -> {}, timeline);
+    try {
+      setSysctls(sandbox, sysctls);
+      ProcessIo io = sandbox.openIo(request, request.stdio());
+      PauseProcess pause = new PauseProcess();
+      // Nothing writes to its streams: they end with it.
+      var _ = pause.exit(ProcessKey.init(request.id())).thenRun(io::close);
+      GivenFiles none = new GivenFiles(List.of(), List.of());
+      Place place = new Place(Kind.POD_SANDBOX, pause, sandbox.anchor(), none, 0);
+      return begin(new Container(request, sandbox, place, io, events, timeline));
+    } catch (RuntimeException e) {
+      sandbox.close();
+      throw e;
+    }
+  }
+
+  private Container makeAlone(CreateRequest request, OciSpec spec, Timeline timeline) {
+    SandboxSize size = SandboxSize.of(spec, boot.config());
+    try (HostFiles files = new HostFiles(request.id(), false)) {
+      GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
+      Sandbox sandbox = boot.boot(request, spec, size, files::giveTo, timeline);
+      try {
+        return create(
+            request, spec, guestSpec, files, sandbox, Kind.ALONE, sandbox.anchor(), timeline);
+      } catch (RuntimeException e) {
+        sandbox.close();
+        throw e;
+      }
+    }
+  }
+
+  private Container makeMember(
+      CreateRequest request, OciSpec spec, Sandbox sandbox, Timeline timeline) {
+    SandboxSize.checkAnnotations(spec, boot.config());
+    SandboxSize.checkMemoryLimit(spec.memoryLimit(), boot.config());
+    try (HostFiles files = new HostFiles(request.id(), true)) {
+      GuestSpec guestSpec = open(request, spec, files, Optional.of(sandbox), timeline);
+      Path network = Path.of("/proc/" + sandbox.pid() + "/ns/net");
+      AnchorStart anchorStart =
+          boot.anchor(request.id(), spec, new NetworkNamespace.Existing(network), timeline);
+      try {
+        files.giveTo(sandbox.vm());
+        Anchor anchor = anchorStart.get();
+        return create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
+      } catch (RuntimeException e) {
+        discard(request.id(), sandbox.agent());
+        files.given().takeBack(sandbox.vm(), sandbox.agent());
+        anchorStart.discard();
+        throw e;
+      }
+    }
+  }
+
+  /** Opens everything of the host that the container will see. */
+  private static GuestSpec open(
+      CreateRequest request,
+      OciSpec spec,
+      HostFiles files,
+      Optional<GuestNamespaces.Pod> pod,
+      Timeline timeline) {
+    long began = System.nanoTime();
+    GuestSpec guestSpec = GuestSpec.of(spec, request.id(), files, pod);
+    timeline.phase("read specification", began);
+    long opening = System.nanoTime();
+    files.root(RootFs.open(request, spec));
+    timeline.phase("open root file system", opening);
+    return guestSpec;
+  }
+
+  private Container create(
+      CreateRequest request,
+      OciSpec spec,
+      GuestSpec guestSpec,
+      HostFiles files,
+      Sandbox sandbox,
+      Kind kind,
+      Anchor anchor,
+      Timeline timeline) {
+    GuestAgent agent = sandbox.agent();
+    ProcessIo io = sandbox.openIo(request, request.stdio());
+    try {
+      long began = System.nanoTime();
+      setSysctls(sandbox, guestSpec.sysctls());
+      byte[] specJson = guestSpec.json(files.slots().stream().map(agent::bindSlot).toList());
+      int guestPid =
+          agent.createContainer(
+              new GuestAgent.ContainerConfig(
+                  request.id(),
+                  files.guestRoot(),
+                  files.shareNames(),
+                  files.sharedMemoryBytes(),
+                  io.ports()),
+              specJson);
+      if (guestSpec.readOnlyRoot()) {
+        files.makeRootReadOnly();
+      }
+      timeline.phase("create container", began);
+      Place place = new Place(kind, agent, anchor, files.given(), guestPid);
+      return begin(new Container(request, sandbox, place, io, events, timeline));
+    } catch (RundException e) {
+      io.close();
+      throw new RundException(
+          e.code(),
+          "cannot run %s from the root file system on %s: %s"
+              .formatted(spec.program(), RootFs.describe(request, spec), e.getMessage()),
+          e);
+    } catch (RuntimeException e) {
+      io.close();
+      throw e;
+    }
+  }
+
+  private static Container begin(Container container) {
+    container.watch();
+    if (container.kind() != Kind.MEMBER) {
+      container.sandbox().watch();
+    }
+    return container;
+  }
+
+  private static void setSysctls(Sandbox sandbox, Map<String, String> sysctls) {
+    if (!sysctls.isEmpty()) {
+      sandbox.agent().setSysctls(sysctls);
+    }
+  }
+
+  /** Takes out of its guest what may have been made of a container. */
+  private static void discard(String id, GuestAgent agent) {
+    ProcessKey init = ProcessKey.init(id);
+    try {
+      agent.signal(init, SIGKILL, true);
+      var _ = agent.exit(init).get(ENDING.toSeconds(), TimeUnit.SECONDS);
+      agent.delete(init);
+    } catch (RundException e) {
+      if (e.code() != ErrorCode.NOT_FOUND) {
+        Sandbox.log.warn("container {} may still be in its sandbox: {}", id, e.getMessage());
+      }
+    } catch (ExecutionException | TimeoutException e) {
+      Sandbox.log.warn("container {} does not end in its sandbox: {}", id, e.toString());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.VirtualMachine;
+import java.util.List;
+
+/**
+ * What a VM has got for one container.
+ *
+ * @param shares names of shares; some may not be there
+ * @param slots of disks
+ */
+record GivenFiles(List<String> shares, List<Integer> slots) {
+  /** Takes it back when the container is no more in the guest. Never fails. */
+  void takeBack(VirtualMachine vm, GuestAgent agent) {
+    for (int slot : slots) {
+      quietly(slot, () -> agent.unbindSlot(slot));
+      // A guest that goes on to use the device only loses it.
+      quietly(slot, () -> vm.unplug(slot));
+    }
+    shares.forEach(vm::unshare);
+  }
+
+  private static void quietly(int slot, Runnable action) {
+    try {
+      action.run();
+    } catch (RundException e) {
+      Sandbox.log.debug("the disk in slot {} went with its VM: {}", slot, e.getMessage());
+    }
+  }
+}
