@@ -2,53 +2,63 @@ package io.rund.kvm.virtio;
 
 import io.rund.core.linux.EventLoop;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The way of a device's requests from the event loop to threads that may block and back: a ring and
- * a stack without locks, and no allocation per request. What is under way is bounded by whoever
- * submits; a virtqueue's size does that by itself.
+ * The way of a device's requests from the event loop to threads that may block: a ring without
+ * locks, and no allocation per request. A thread that has done a request also answers it ({@link
+ * Virtqueue#give}), so that no answer waits for the loop; the loop collects the objects when it
+ * needs one. What is under way is bounded by whoever submits; a virtqueue's size does that by
+ * itself.
+ *
+ * @param <W> the device's requests
  */
-public final class Offload {
+public final class Offload<W extends Offload.Work<W>> {
   private static final Logger log = LoggerFactory.getLogger(Offload.class);
 
-  /** A request: {@link #perform} on some thread, then {@link #finished} on the loop. Reused. */
-  public abstract static class Work {
-    private Work next;
+  /** A request, reused for others later. */
+  public abstract static class Work<W> {
+    private W next;
 
-    /** What may block. On a thread of the executor; must not throw. */
+    /**
+     * Does what is asked for, which may block, and answers it. On a thread of the executor; must
+     * not throw.
+     */
     protected abstract void perform();
-
-    /** On the loop, after {@link #perform}; the object may be submitted again from now on. */
-    protected abstract void finished();
   }
 
   private final EventLoop loop;
   private final Executor threads;
   private final int maxWorkers;
   private final int turn;
-  private final Runnable afterBatch;
+  private final Supplier<W> factory;
   private final Runnable worker = this::work;
-  private final Runnable answer = this::answer;
+  private final Runnable settle = this::settle;
 
   // From the loop to the workers.
-  private final Work[] ring;
+  private final List<W> ring;
   private final AtomicInteger submitted = new AtomicInteger();
   private final AtomicInteger claimed = new AtomicInteger();
   private final AtomicInteger workers = new AtomicInteger();
 
-  /** From the workers to the loop: a stack that is always taken whole. */
-  private final AtomicReference<Work> finished = new AtomicReference<>();
+  /** What the workers have done with: a stack that the loop always takes whole. */
+  private final AtomicReference<W> finished = new AtomicReference<>();
+
+  /** Whether the loop waits for the end of what is under way. */
+  private volatile boolean idleAwaited;
 
   private volatile boolean failureLogged;
 
   // On the loop.
   private final List<Runnable> awaitingIdle = new ArrayList<>();
+  private W idle;
   private int underWay;
 
   /**
@@ -56,7 +66,7 @@ public final class Offload {
    * @param maxWorkers the most threads of {@code threads} that are in use at once
    * @param turn requests that a worker takes before it lets {@code threads} give its thread to
    *     others who wait for one
-   * @param afterBatch runs on the loop after the last {@link Work#finished} of several
+   * @param factory makes a request object, on the loop
    */
   public Offload(
       EventLoop loop,
@@ -64,20 +74,39 @@ public final class Offload {
       int capacity,
       int maxWorkers,
       int turn,
-      Runnable afterBatch) {
+      Supplier<W> factory) {
     this.loop = loop;
     this.threads = threads;
     this.maxWorkers = maxWorkers;
     this.turn = turn;
-    this.afterBatch = afterBatch;
-    this.ring = new Work[capacity];
+    this.factory = factory;
+    this.ring = new ArrayList<>(Collections.nCopies(capacity, null));
+  }
+
+  /** A request object that is not in use, to be submitted or given back. On the loop. */
+  public W take() {
+    if (idle == null) {
+      reclaim();
+    }
+    W work = idle;
+    if (work == null) {
+      return factory.get();
+    }
+    idle = next(work);
+    return work;
+  }
+
+  /** Takes back what {@link #take} gave and nobody needs. On the loop. */
+  public void giveBack(W work) {
+    link(work, idle);
+    idle = work;
   }
 
   /** Has {@code work} done. On the loop. */
-  public void submit(Work work) {
+  public void submit(W work) {
     underWay++;
     int slot = submitted.get();
-    ring[slot & (ring.length - 1)] = work;
+    ring.set(slot & (ring.size() - 1), work);
     submitted.set(slot + 1);
     if (addWorker()) {
       threads.execute(worker);
@@ -86,16 +115,45 @@ public final class Offload {
 
   /** Number of requests that are submitted and not finished. On the loop. */
   public int underWay() {
+    reclaim();
     return underWay;
   }
 
   /** Runs {@code done} on the loop as soon as nothing is under way. On the loop. */
   public void whenIdle(Runnable done) {
+    awaitingIdle.add(done);
+    idleAwaited = true;
+    settle();
+  }
+
+  private void settle() {
+    reclaim();
     if (underWay == 0) {
-      done.run();
-    } else {
-      awaitingIdle.add(done);
+      idleAwaited = false;
+      List<Runnable> waiting = List.copyOf(awaitingIdle);
+      awaitingIdle.clear();
+      waiting.forEach(Runnable::run);
     }
+  }
+
+  private void reclaim() {
+    W work = finished.getAndSet(null);
+    while (work != null) {
+      W following = next(work);
+      underWay--;
+      giveBack(work);
+      work = following;
+    }
+  }
+
+  private static <W extends Work<W>> W next(W work) {
+    Work<W> link = work;
+    return link.next;
+  }
+
+  private static <W extends Work<W>> void link(W work, W next) {
+    Work<W> link = work;
+    link.next = next;
   }
 
   private boolean addWorker() {
@@ -113,7 +171,7 @@ public final class Offload {
 
   private void work() {
     for (int left = turn; left > 0; ) {
-      Work work = claim();
+      W work = claim();
       if (work != null) {
         perform(work);
         finish(work);
@@ -129,7 +187,7 @@ public final class Offload {
     threads.execute(worker);
   }
 
-  private void perform(Work work) {
+  private void perform(W work) {
     try {
       work.perform();
     } catch (Throwable t) {
@@ -141,46 +199,27 @@ public final class Offload {
     }
   }
 
-  private Work claim() {
+  private W claim() {
     while (true) {
       int slot = claimed.get();
       if (slot == submitted.get()) {
         return null;
       }
-      Work work = ring[slot & (ring.length - 1)];
+      W work = ring.get(slot & (ring.size() - 1));
       if (claimed.compareAndSet(slot, slot + 1)) {
         return work;
       }
     }
   }
 
-  private void finish(Work work) {
-    Work top;
+  private void finish(W work) {
+    W top;
     do {
       top = finished.get();
-      work.next = top;
+      link(work, top);
     } while (!finished.compareAndSet(top, work));
-    if (top == null) {
-      loop.execute(answer);
-    }
-  }
-
-  // The loop again.
-
-  private void answer() {
-    Work work = finished.getAndSet(null);
-    while (work != null) {
-      Work following = work.next;
-      work.next = null;
-      underWay--;
-      work.finished();
-      work = following;
-    }
-    afterBatch.run();
-    if (underWay == 0 && !awaitingIdle.isEmpty()) {
-      List<Runnable> waiting = List.copyOf(awaitingIdle);
-      awaitingIdle.clear();
-      waiting.forEach(Runnable::run);
+    if (idleAwaited) {
+      loop.execute(settle);
     }
   }
 }

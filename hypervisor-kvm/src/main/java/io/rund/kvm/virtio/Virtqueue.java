@@ -7,7 +7,7 @@ import java.util.function.Consumer;
 
 /**
  * The device's end of a split virtqueue (virtio 1.2, 2.7): a view of three areas of guest memory
- * and two counters. Belongs to the event loop.
+ * and two counters. Belongs to the event loop, but for {@link #give}.
  *
  * <p>A queue in which the guest broke a rule reports it once and is stopped: from then on it is
  * empty and what is pushed to it goes nowhere. Its methods never throw for what the guest did.
@@ -50,12 +50,12 @@ public final class Virtqueue {
   private short availableIndex;
 
   private short nextAvailable;
-  private short nextUsed;
+  private volatile short nextUsed;
 
   /** The used index the driver has last been shown. */
   private short shownUsed;
 
-  private boolean stopped;
+  private volatile boolean stopped;
 
   /**
    * @param eventIndex whether VIRTIO_F_EVENT_IDX was negotiated
@@ -124,12 +124,22 @@ public final class Virtqueue {
     VarHandle.acquireFence();
     // Counted from what is still owed, so that a guest cannot have more in flight than its queue
     // holds by offering the same chain again and again.
-    int outstanding = (availableIndex - nextUsed) & 0xffff;
-    if (outstanding > size || outstanding < ((nextAvailable - nextUsed) & 0xffff)) {
+    short answered = nextUsed;
+    int outstanding = (availableIndex - answered) & 0xffff;
+    if (outstanding > size || outstanding < ((nextAvailable - answered) & 0xffff)) {
       fault("available index jumps to " + outstanding + " entries in a queue of " + size);
       return false;
     }
     return nextAvailable != availableIndex;
+  }
+
+  /**
+   * Gives a chain back at once, with an interrupt if the driver wants one. Any thread; a device
+   * that answers on several uses nothing else for its answers.
+   */
+  public synchronized void give(int head, long written) {
+    push(head, written);
+    flush();
   }
 
   /**
@@ -140,10 +150,11 @@ public final class Virtqueue {
     if (stopped) {
       return;
     }
-    long entry = used + 4 + 8L * (nextUsed & (size - 1));
+    short next = nextUsed;
+    long entry = used + 4 + 8L * (next & (size - 1));
     memory.putInt(entry, head);
     memory.putInt(entry + 4, (int) written);
-    nextUsed++;
+    nextUsed = (short) (next + 1);
   }
 
   /** Shows the driver what was pushed, with an interrupt if it wants one. */
@@ -158,21 +169,22 @@ public final class Virtqueue {
    * caller then sends. One interrupt may serve several queues of a device.
    */
   public boolean publish() {
-    if (stopped || shownUsed == nextUsed) {
+    short next = nextUsed;
+    if (stopped || shownUsed == next) {
       return false;
     }
     VarHandle.releaseFence();
-    memory.putShort(used + 2, nextUsed);
+    memory.putShort(used + 2, next);
     // The driver writes what it waits for and then reads the index; we do it the other way round.
     VarHandle.fullFence();
     boolean wanted;
     if (eventIndex) {
       short event = memory.getShort(available + 4 + 2L * size);
-      wanted = ((nextUsed - event - 1) & 0xffff) < ((nextUsed - shownUsed) & 0xffff);
+      wanted = ((next - event - 1) & 0xffff) < ((next - shownUsed) & 0xffff);
     } else {
       wanted = (memory.getShort(available) & AVAIL_NO_INTERRUPT) == 0;
     }
-    shownUsed = nextUsed;
+    shownUsed = next;
     return wanted;
   }
 

@@ -2,6 +2,8 @@ package io.rund.kvm.virtio;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rund.core.linux.EventLoop;
@@ -25,15 +27,13 @@ class OffloadTest {
 
   private final EventLoop loop = new EventLoop("offload-test");
   private final ExecutorService threads = Executors.newCachedThreadPool();
-  private final AtomicInteger batches = new AtomicInteger();
-  private final Offload offload =
-      new Offload(loop, threads, CAPACITY, WORKERS, TURN, batches::incrementAndGet);
+  private final Offload<Waits> offload =
+      new Offload<>(loop, threads, CAPACITY, WORKERS, TURN, () -> new Waits(false));
   private final AtomicInteger busy = new AtomicInteger();
   private final AtomicInteger mostBusy = new AtomicInteger();
   private final Semaphore permits = new Semaphore(0);
 
-  /** Used on the loop only. */
-  private int done;
+  private final AtomicInteger done = new AtomicInteger();
 
   @AfterEach
   void tearDown() {
@@ -41,7 +41,7 @@ class OffloadTest {
     loop.close();
   }
 
-  private final class Waits extends Offload.Work {
+  private final class Waits extends Offload.Work<Waits> {
     private final boolean fails;
 
     Waits(boolean fails) {
@@ -53,14 +53,10 @@ class OffloadTest {
       mostBusy.accumulateAndGet(busy.incrementAndGet(), Math::max);
       permits.acquireUninterruptibly();
       busy.decrementAndGet();
+      done.incrementAndGet();
       if (fails) {
         throw new IllegalStateException("for the test");
       }
-    }
-
-    @Override
-    protected void finished() {
-      done++;
     }
   }
 
@@ -70,7 +66,7 @@ class OffloadTest {
 
   private CompletableFuture<Integer> idle() throws Exception {
     CompletableFuture<Integer> idle = new CompletableFuture<>();
-    onLoop(() -> offload.whenIdle(() -> idle.complete(done)));
+    onLoop(() -> offload.whenIdle(() -> idle.complete(done.get())));
     return idle;
   }
 
@@ -89,7 +85,25 @@ class OffloadTest {
     permits.release(CAPACITY);
     assertEquals(CAPACITY, idle.get(30, TimeUnit.SECONDS));
     assertEquals(WORKERS, mostBusy.get());
-    assertTrue(batches.get() >= 1);
+  }
+
+  @Test
+  void whatIsDoneIsTakenAgain() throws Exception {
+    permits.release(1);
+    CompletableFuture<Waits> first = new CompletableFuture<>();
+    onLoop(
+        () -> {
+          Waits work = offload.take();
+          offload.submit(work);
+          first.complete(work);
+        });
+    assertEquals(1, idle().get(30, TimeUnit.SECONDS));
+    onLoop(
+        () -> {
+          assertEquals(0, offload.underWay());
+          assertSame(first.join(), offload.take());
+          assertNotSame(first.join(), offload.take());
+        });
   }
 
   @Test

@@ -17,9 +17,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A disk (virtio 1.2, 5.2) with one queue. A request is taken and checked on the loop, worked on by
- * a thread of the pool, and answered on the loop: {@link #give} is the only place that writes a
- * status and the used ring.
+ * A disk (virtio 1.2, 5.2) with one queue. A request is taken and checked on the loop, worked on
+ * and answered by a thread of the pool: {@link #give} is the only place that writes a status and
+ * the used ring.
  */
 public final class BlockDevice implements VirtioDevice {
   private static final Logger log = LoggerFactory.getLogger(BlockDevice.class);
@@ -54,12 +54,10 @@ public final class BlockDevice implements VirtioDevice {
 
   private final GuestMemory memory;
   private final BlockBackend backend;
-  private final Offload offload;
+  private final Offload<BlockRequest> offload;
   private final MemorySegment config;
 
   // On the loop.
-  private final Request[] idle = new Request[QUEUE_SIZE];
-  private int idleCount;
   private final IoVector loopVector = new IoVector(QUEUE_SIZE);
   private Virtqueue queue;
   private boolean writeThrough;
@@ -71,10 +69,6 @@ public final class BlockDevice implements VirtioDevice {
     @Override
     protected void perform() {
       status = BlockDevice.this.perform(this, VECTOR.get());
-    }
-
-    @Override
-    protected void finished() {
       give(this);
     }
   }
@@ -84,7 +78,7 @@ public final class BlockDevice implements VirtioDevice {
     this.memory = memory;
     this.backend = backend;
     this.offload =
-        new Offload(loop, pool::execute, QUEUE_SIZE, IoPool.PER_DEVICE, TURN, () -> queue.flush());
+        new Offload<>(loop, pool::execute, QUEUE_SIZE, IoPool.PER_DEVICE, TURN, Request::new);
     this.config = configSpace(backend);
   }
 
@@ -144,13 +138,6 @@ public final class BlockDevice implements VirtioDevice {
 
   @Override
   public boolean kicked(int index) {
-    boolean more = take();
-    queue.flush();
-    return more;
-  }
-
-  /** Takes requests; true if there may be more after a full turn. */
-  private boolean take() {
     int readNow = READ_NOW;
     for (int budget = queue.size(); budget > 0; budget--) {
       DescriptorChain chain = queue.pop();
@@ -160,7 +147,7 @@ public final class BlockDevice implements VirtioDevice {
         }
         return false;
       }
-      Request request = idleCount > 0 ? idle[--idleCount] : new Request();
+      BlockRequest request = offload.take();
       request.parse(chain, backend.capacity(), backend.readOnly());
       // With a request under way the disk may be slow, and then not even a try may wait for it.
       if (offload.underWay() == 0
@@ -169,6 +156,7 @@ public final class BlockDevice implements VirtioDevice {
           && readNow(request)) {
         readNow -= (int) request.length;
         give(request);
+        offload.giveBack(request);
       } else {
         offload.submit(request);
       }
@@ -234,12 +222,9 @@ public final class BlockDevice implements VirtioDevice {
     };
   }
 
-  // The loop again.
-
   /** The one way back to the guest. */
-  private void give(Request request) {
-    queue.push(request.head, request.answer(memory));
-    idle[idleCount++] = request;
+  private void give(BlockRequest request) {
+    queue.give(request.head, request.answer(memory));
   }
 
   @Override

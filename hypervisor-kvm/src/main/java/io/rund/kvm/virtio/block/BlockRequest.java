@@ -16,7 +16,7 @@ import java.util.Arrays;
  * Framing is the driver's choice (2.7.4): the first 16 readable bytes are the header, the last
  * writable byte is the status, and what lies between is data. Reused.
  */
-abstract class BlockRequest extends Offload.Work {
+abstract class BlockRequest extends Offload.Work<BlockRequest> {
   /** What to do; the refusals carry their answer. */
   enum Kind {
     READ,

@@ -15,10 +15,8 @@ import java.lang.foreign.MemorySegment;
 final class FsQueue {
   private final GuestMemory memory;
   private final FuseSession session;
-  private final Offload offload;
+  private final Offload<FsRequest> offload;
   private final MemorySegment header = Arena.ofAuto().allocate(Wire.IN_HEADER, Long.BYTES);
-  private final Request[] idle = new Request[FsDevice.QUEUE_SIZE];
-  private int idleCount;
   private Virtqueue queue;
 
   /** A request of this queue. */
@@ -30,12 +28,7 @@ final class FsQueue {
     @Override
     protected void perform() {
       session.serve(this);
-    }
-
-    @Override
-    protected void finished() {
-      queue.push(head(), written());
-      idle[idleCount++] = this;
+      queue.give(head(), written());
     }
   }
 
@@ -46,8 +39,7 @@ final class FsQueue {
     this.memory = memory;
     this.session = session;
     this.offload =
-        new Offload(
-            loop, threads, FsDevice.QUEUE_SIZE, workers, Integer.MAX_VALUE, () -> queue.flush());
+        new Offload<>(loop, threads, FsDevice.QUEUE_SIZE, workers, Integer.MAX_VALUE, Request::new);
   }
 
   void activate(Virtqueue queue) {
@@ -64,9 +56,8 @@ final class FsQueue {
         }
         return false;
       }
-      Request request = idleCount > 0 ? idle[idleCount - 1] : new Request();
+      FsRequest request = offload.take();
       request.load(chain, header);
-      idleCount = Math.max(0, idleCount - 1);
       offload.submit(request);
     }
     return true;

@@ -10,9 +10,9 @@ import java.lang.foreign.MemorySegment;
 /**
  * One request as the driver offered it: struct fuse_in_header, copied once, and where in guest
  * memory arguments, answer and data are (virtio 1.2, 5.11.6.1). Framing is the driver's choice
- * (2.7.4): only the order of bytes counts. Belongs to the loop, then to a worker, then to the loop.
+ * (2.7.4): only the order of bytes counts. Belongs to the loop, then to a worker.
  */
-abstract class FsRequest extends Offload.Work {
+abstract class FsRequest extends Offload.Work<FsRequest> {
   private final GuestMemory memory;
 
   /** Pairs of address and length: first the readable ones, then the writable ones. */
