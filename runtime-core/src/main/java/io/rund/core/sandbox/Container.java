@@ -301,7 +301,10 @@ final class Container {
     try {
       agent().delete(ProcessKey.init(request.id()));
     } catch (RundException e) {
-      if (e.code() != ErrorCode.UNAVAILABLE && e.code() != ErrorCode.NOT_FOUND) {
+      if (e.code() == ErrorCode.FAILED_PRECONDITION && kind() == Kind.MEMBER) {
+        // It has not been started, or its end was only declared: its pod goes on without it.
+        GuestEnd.of(request.id(), agent());
+      } else if (e.code() != ErrorCode.UNAVAILABLE && e.code() != ErrorCode.NOT_FOUND) {
         Sandbox.log.warn(
             "container {}: the agent could not delete it: {}", request.id(), e.getMessage());
       }

@@ -2,19 +2,14 @@ package io.rund.core.sandbox;
 
 import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.agent.GuestAgent;
-import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.sandbox.Container.Kind;
 import io.rund.core.sandbox.Container.Place;
 import io.rund.core.stdio.ProcessIo;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
 /**
@@ -22,11 +17,6 @@ import java.util.function.Function;
  * leaves nothing behind, on the host or in a VM that goes on.
  */
 final class ContainerMaker {
-  private static final int SIGKILL = 9;
-
-  /** How long a container that could not be made may take to end in its pod. */
-  private static final Duration ENDING = Duration.ofSeconds(30);
-
   private final SandboxBoot boot;
   private final EventSink events;
 
@@ -98,7 +88,7 @@ final class ContainerMaker {
         Anchor anchor = anchorStart.get();
         return create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
       } catch (RuntimeException e) {
-        discard(request.id(), sandbox.agent());
+        GuestEnd.of(request.id(), sandbox.agent());
         files.given().takeBack(sandbox.vm(), sandbox.agent());
         anchorStart.discard();
         throw e;
@@ -176,24 +166,6 @@ final class ContainerMaker {
   private static void setSysctls(Sandbox sandbox, Map<String, String> sysctls) {
     if (!sysctls.isEmpty()) {
       sandbox.agent().setSysctls(sysctls);
-    }
-  }
-
-  /** Takes out of its guest what may have been made of a container. */
-  private static void discard(String id, GuestAgent agent) {
-    ProcessKey init = ProcessKey.init(id);
-    try {
-      agent.signal(init, SIGKILL, true);
-      var _ = agent.exit(init).get(ENDING.toSeconds(), TimeUnit.SECONDS);
-      agent.delete(init);
-    } catch (RundException e) {
-      if (e.code() != ErrorCode.NOT_FOUND) {
-        Sandbox.log.warn("container {} may still be in its sandbox: {}", id, e.getMessage());
-      }
-    } catch (ExecutionException | TimeoutException e) {
-      Sandbox.log.warn("container {} does not end in its sandbox: {}", id, e.toString());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 }

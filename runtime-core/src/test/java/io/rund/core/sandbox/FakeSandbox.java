@@ -209,6 +209,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   @Override
   public void delete(ProcessKey process) {
     if (process.execId().isEmpty()) {
+      if (!exit(process).isDone()) {
+        throw RundException.precondition("the init is still running");
+      }
       inGuest.remove(process.containerId());
     }
   }

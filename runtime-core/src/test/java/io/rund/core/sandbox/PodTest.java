@@ -311,6 +311,18 @@ class PodTest {
   }
 
   @Test
+  void aContainerThatNeverRanOrIsDestroyedLeavesItsPod() throws Exception {
+    runPod();
+    createMember("never", namespacesOfPod(""), "");
+    manager.delete(NS, "never", "");
+    runMember("running");
+    assertEquals(137, manager.destroy(NS, "running").exitStatus());
+    assertEquals(Set.of(), sandbox.inGuest);
+    assertEquals(Set.of(), sandbox.openShares());
+    assertEquals(ProcessState.Status.RUNNING, manager.state(NS, "pod", "").status());
+  }
+
+  @Test
   void namespacesAreThePods() throws Exception {
     createPod("", "\"sysctl\": {\"net.core.somaxconn\": \"1024\"}, ");
     manager.start(NS, "pod", "");

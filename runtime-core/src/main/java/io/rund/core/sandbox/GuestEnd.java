@@ -1,0 +1,38 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.ContainerAgent;
+import io.rund.core.agent.ContainerAgent.ProcessKey;
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.time.Duration;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** The end of a container, in whatever state, in a guest that goes on. */
+final class GuestEnd {
+  private static final int SIGKILL = 9;
+
+  /** How long a killed container may take to end. */
+  private static final Duration BOUND = Duration.ofSeconds(30);
+
+  private GuestEnd() {}
+
+  /** Kills the container, if it is there, and takes it out of its guest. Never fails. */
+  static void of(String id, ContainerAgent agent) {
+    ProcessKey init = ProcessKey.init(id);
+    try {
+      agent.signal(init, SIGKILL, true);
+      var _ = agent.exit(init).get(BOUND.toSeconds(), TimeUnit.SECONDS);
+      agent.delete(init);
+    } catch (RundException e) {
+      if (e.code() != ErrorCode.NOT_FOUND && e.code() != ErrorCode.UNAVAILABLE) {
+        Sandbox.log.warn("container {} may still be in its sandbox: {}", id, e.getMessage());
+      }
+    } catch (ExecutionException | TimeoutException e) {
+      Sandbox.log.warn("container {} does not end in its sandbox: {}", id, e.toString());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
