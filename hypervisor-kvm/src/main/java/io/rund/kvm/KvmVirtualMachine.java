@@ -3,6 +3,7 @@ package io.rund.kvm;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
@@ -11,12 +12,14 @@ import io.rund.core.linux.EventLoop;
 import io.rund.kvm.fs.NodeBudget;
 import io.rund.kvm.fs.SharedFileSystem;
 import io.rund.kvm.virtio.RngDevice;
+import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.block.BlockBackend;
 import io.rund.kvm.virtio.block.BlockDevice;
 import io.rund.kvm.virtio.block.FileBackend;
 import io.rund.kvm.virtio.block.IoPool;
 import io.rund.kvm.virtio.fs.FsDevice;
 import io.rund.kvm.virtio.fs.FsThreads;
+import io.rund.kvm.virtio.net.NetDevice;
 import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
@@ -94,13 +97,33 @@ final class KvmVirtualMachine implements VirtualMachine {
         backend.close();
         throw e;
       }
+      return plug(slot, device);
+    }
+  }
+
+  @Override
+  public int plug(NicConfig nic) {
+    synchronized (lock) {
+      NetDevice device = new NetDevice(machine.memory(), loop, nic);
+      int slot;
       try {
-        machine.plug(slot, device);
+        checkOpen();
+        slot = freeSlot();
       } catch (RuntimeException e) {
         device.close();
         throw e;
       }
+      return plug(slot, device);
+    }
+  }
+
+  private int plug(int slot, VirtioDevice device) {
+    try {
+      machine.plug(slot, device);
       return slot;
+    } catch (RuntimeException e) {
+      device.close();
+      throw e;
     }
   }
 

@@ -10,12 +10,14 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.linux.Fd;
 import io.rund.core.linux.Linux;
+import io.rund.core.network.MacAddress;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -91,6 +93,34 @@ class KvmHypervisorTest {
     }
     assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.plug(config)));
     vm.close();
+  }
+
+  @Test
+  void aCardOwnsItsTapWhateverHappens() throws Exception {
+    VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()));
+    Fd unplugged = Fd.eventFd();
+    Fd closed = Fd.eventFd();
+    Fd refused = Fd.eventFd();
+    try {
+      assertEquals(3, vm.plug(card(unplugged)));
+      vm.unplug(3);
+      assertFalse(unplugged.isOpen());
+      for (int slot = 0; slot < SLOTS; slot++) {
+        vm.plug(card(closed));
+      }
+      assertEquals(ErrorCode.RESOURCE_EXHAUSTED, code(() -> vm.plug(card(refused))));
+      assertFalse(refused.isOpen());
+    } finally {
+      vm.close();
+    }
+    assertFalse(closed.isOpen());
+    Fd late = Fd.eventFd();
+    assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.plug(card(late))));
+    assertFalse(late.isOpen());
+  }
+
+  private static NicConfig card(Fd tap) {
+    return new NicConfig("eth0", tap, new MacAddress(0x0a58_0a00_0001L), 1500);
   }
 
   @Test

@@ -25,6 +25,12 @@ public interface VirtualMachine extends AutoCloseable {
    */
   int plug(DiskConfig disk);
 
+  /**
+   * Puts a network card into a free slot, as {@link #plug(DiskConfig)}. Owns the tap from now on,
+   * also if this throws.
+   */
+  int plug(NicConfig nic);
+
   /** Takes the device out of a slot that the agent has unbound; closes its backend. */
   void unplug(int slot);
 

@@ -67,6 +67,17 @@ public final class Libc {
   /** For the calling thread: not from a virtual one. */
   public static native int unshare(int flags) throws LastErrorException;
 
+  /** Moves the calling thread, which must be a platform thread, into a namespace. */
+  public static native int setns(int fd, int type) throws LastErrorException;
+
+  public static native int socket(int family, int type, int protocol) throws LastErrorException;
+
+  public static native long recv(int fd, long buffer, long length, int flags)
+      throws LastErrorException;
+
+  public static native long send(int fd, long buffer, long length, int flags)
+      throws LastErrorException;
+
   public static native int chdir(String path) throws LastErrorException;
 
   /** Writes struct rlimit to an address. */
@@ -97,6 +108,10 @@ public final class Libc {
     public static native long read(int fd, long buffer, long count);
 
     public static native long write(int fd, long buffer, long count);
+
+    public static native long readv(int fd, long iovec, int count);
+
+    public static native long writev(int fd, long iovec, int count);
 
     public static native long preadv(int fd, long iovec, int count, long offset);
 

@@ -33,6 +33,7 @@ public final class Linux {
   public static final int ELOOP = 40;
   public static final int ENODATA = 61;
   public static final int EPROTO = 71;
+  public static final int EBADFD = 77;
   public static final int EOPNOTSUPP = 95;
   public static final int ESTALE = 116;
 
@@ -116,6 +117,8 @@ public final class Linux {
   public static final int FALLOC_FL_KEEP_SIZE = 1;
   public static final int FALLOC_FL_PUNCH_HOLE = 2;
   public static final int FALLOC_FL_ZERO_RANGE = 0x10;
+
+  public static final int CLONE_NEWNET = 0x40000000;
 
   public static final int RLIMIT_NOFILE = 7;
 

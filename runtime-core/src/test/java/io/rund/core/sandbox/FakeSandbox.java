@@ -4,6 +4,7 @@ import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.DiskConfig;
+import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
@@ -49,6 +50,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   final List<Integer> unplugged = new CopyOnWriteArrayList<>();
   final Map<String, CompletableFuture<Long>> ooms = new ConcurrentHashMap<>();
   final List<DiskConfig> disks = new CopyOnWriteArrayList<>();
+  final List<String> nics = new CopyOnWriteArrayList<>();
   final List<String> shares = new CopyOnWriteArrayList<>();
   private final Map<String, Share> open = new ConcurrentHashMap<>();
 
@@ -85,6 +87,13 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   public int plug(DiskConfig disk) {
     disks.add(disk);
     return 2 + disks.size();
+  }
+
+  @Override
+  public int plug(NicConfig nic) {
+    nic.tap().close();
+    nics.add(nic.name());
+    return 10 + nics.size();
   }
 
   @Override
