@@ -18,6 +18,7 @@ class DependencyDirectionTest {
   private static final String CORE = "io.rund.core..";
   private static final String KVM = "io.rund.kvm..";
   private static final String AGENT = "io.rund.agent..";
+  private static final String NETWORK = "io.rund.network..";
   private static final String ENGINE = "io.rund.shim..";
   private static final String TESTS = "io.rund.(bench|e2e|arch)..";
 
@@ -29,7 +30,7 @@ class DependencyDirectionTest {
         new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("io.rund");
-    for (String root : new String[] {CORE, KVM, AGENT}) {
+    for (String root : new String[] {CORE, KVM, AGENT, NETWORK}) {
       String name = root.replace("..", "");
       assertTrue(
           classes.stream().anyMatch(c -> c.getPackageName().startsWith(name)),
@@ -39,17 +40,22 @@ class DependencyDirectionTest {
 
   @Test
   void theCoreDependsOnNothingOfOurs() {
-    refuse(CORE, KVM, AGENT, ENGINE);
+    refuse(CORE, KVM, AGENT, NETWORK, ENGINE);
   }
 
   @Test
   void theHypervisorKnowsOnlyTheCore() {
-    refuse(KVM, AGENT, ENGINE);
+    refuse(KVM, AGENT, NETWORK, ENGINE);
   }
 
   @Test
   void theAgentsClientKnowsOnlyTheCore() {
-    refuse(AGENT, KVM, ENGINE);
+    refuse(AGENT, KVM, NETWORK, ENGINE);
+  }
+
+  @Test
+  void theNetworkKnowsOnlyTheCore() {
+    refuse(NETWORK, KVM, AGENT, ENGINE);
   }
 
   @Test
