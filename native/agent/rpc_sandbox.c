@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "files.h"
 #include "log.h"
+#include "network.h"
 #include "platform.h"
 #include "podpid.h"
 #include "service.h"
@@ -107,6 +108,10 @@ bool rpc_shared_pid_namespace(struct call *call) {
     response.pid = (uint32_t)pid;
     call_reply(call, &response.base);
     return true;
+}
+
+bool rpc_configure_network(struct call *call) {
+    return network_configure(call->request, &call->failure) && call_done(call);
 }
 
 bool rpc_shutdown(struct call *call) {

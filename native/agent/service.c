@@ -39,6 +39,8 @@ static const struct method methods[] = {
     {"SharedPidNamespace", &rund__agent__v1__empty__descriptor, rpc_shared_pid_namespace, true},
     {"BindSlot", &rund__agent__v1__slot_ref__descriptor, rpc_bind_slot, true},
     {"UnbindSlot", &rund__agent__v1__slot_ref__descriptor, rpc_unbind_slot, true},
+    {"ConfigureNetwork", &rund__agent__v1__configure_network_request__descriptor,
+     rpc_configure_network, true},
     {"Shutdown", &rund__agent__v1__empty__descriptor, rpc_shutdown, true},
 };
 

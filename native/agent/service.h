@@ -35,6 +35,7 @@ bool rpc_set_sysctls(struct call *call);
 bool rpc_shared_pid_namespace(struct call *call);
 bool rpc_bind_slot(struct call *call);
 bool rpc_unbind_slot(struct call *call);
+bool rpc_configure_network(struct call *call);
 bool rpc_shutdown(struct call *call);
 
 // These do not block and run in the loop, with the lock.

@@ -90,3 +90,20 @@ bool slot_disk(uint32_t slot, char path[64], struct failure *failure) {
     return path[0] != '\0' ||
            fail(failure, STATUS_FAILED_PRECONDITION, "the device in slot %u is not a disk", slot);
 }
+
+bool slot_interface(uint32_t slot, char name[16], struct failure *failure) {
+    if (!slot_bind(slot, failure)) {
+        return false;
+    }
+    char directory[PATH_SIZE];
+    char device[64];
+    char interface[64];
+    snprintf(directory, sizeof directory, DEVICES "virtio-mmio.%u", slot);
+    first_entry(directory, "virtio", device);
+    snprintf(directory, sizeof directory, DEVICES "virtio-mmio.%u/%s/net", slot, device);
+    first_entry(directory, "", interface);
+    snprintf(name, 16, "%.15s", interface);
+    return (device[0] != '\0' && name[0] != '\0') ||
+           fail(failure, STATUS_FAILED_PRECONDITION, "the device in slot %u is no network card",
+                slot);
+}

@@ -17,3 +17,6 @@ void slot_find_disk(uint32_t slot, char path[64]);
 
 // Binds the slot and finds its disk.
 bool slot_disk(uint32_t slot, char path[64], struct failure *failure);
+
+// Binds the slot and finds its network interface, such as eth0.
+bool slot_interface(uint32_t slot, char name[16], struct failure *failure);

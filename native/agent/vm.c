@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "slots.h"
 
 int platform_open_crun(void) {
     int fd = open("/bin/crun", O_RDONLY | O_CLOEXEC);
@@ -23,6 +24,10 @@ bool platform_mount_shares(const char *target) {
     // The flags are those of every directory in it, a root file system too: set-user-ID programs
     // and device nodes have to work there.
     return mount("rund", target, "virtiofs", 0, NULL) == 0;
+}
+
+bool platform_slot_interface(uint32_t slot, char name[16], struct failure *failure) {
+    return slot_interface(slot, name, failure);
 }
 
 int platform_dial(uint32_t port) {

@@ -99,7 +99,7 @@ void agent_start(const char *program, const char *crun) {
     }
     if (agent_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0) {
+        if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWNET) != 0) {
             die("making namespaces, which takes root");
         }
         execl(program, program, host, crun, (char *)NULL);

@@ -24,6 +24,8 @@ static int run(const char *agent, const char *crun, const char *program, const c
     test_streams();
     if (in_guest) {
         test_guest();
+    } else {
+        test_network();
     }
     section("after all that");
     CHECK(agent_open_files() == open_files);

@@ -27,6 +27,11 @@ bool platform_mount_shares(const char *target) {
     return mount(path, target, NULL, MS_BIND, NULL) == 0;
 }
 
+bool platform_slot_interface(uint32_t slot, char name[16], struct failure *failure) {
+    snprintf(name, 16, "slot%u", slot);
+    return slot < 16 || fail(failure, STATUS_INVALID_ARGUMENT, "the sandbox has no slot %u", slot);
+}
+
 int platform_dial(uint32_t port) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s/%u", host, port);

@@ -1,6 +1,6 @@
 package io.rund.network;
 
-import io.rund.core.network.MacAddress;
+import io.rund.core.hypervisor.MacAddress;
 
 /**
  * An interface of a namespace.

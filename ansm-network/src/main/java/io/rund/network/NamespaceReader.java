@@ -1,10 +1,10 @@
 package io.rund.network;
 
+import io.rund.core.hypervisor.MacAddress;
 import io.rund.core.network.InterfaceConfig;
 import io.rund.core.network.InterfaceConfig.Address;
 import io.rund.core.network.InterfaceConfig.Neighbour;
 import io.rund.core.network.InterfaceConfig.Route;
-import io.rund.core.network.MacAddress;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;

@@ -7,11 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.MacAddress;
 import io.rund.core.network.InterfaceConfig;
 import io.rund.core.network.InterfaceConfig.Address;
 import io.rund.core.network.InterfaceConfig.Neighbour;
 import io.rund.core.network.InterfaceConfig.Route;
-import io.rund.core.network.MacAddress;
 import io.rund.core.network.PodNetwork.Attachment;
 import io.rund.core.network.PodNetwork.Card;
 import java.net.InetAddress;

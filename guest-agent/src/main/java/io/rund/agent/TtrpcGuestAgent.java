@@ -199,6 +199,11 @@ final class TtrpcGuestAgent implements GuestAgent {
   }
 
   @Override
+  public void configureNetwork(List<GuestInterface> interfaces) {
+    tell("ConfigureNetwork", NetworkWire.request(interfaces));
+  }
+
+  @Override
   public CompletableFuture<Void> closed() {
     return connection.whenClosed();
   }

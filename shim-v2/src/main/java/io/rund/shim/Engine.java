@@ -9,6 +9,7 @@ import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.sandbox.SandboxManager;
 import io.rund.core.ttrpc.TtrpcServer;
+import io.rund.network.CniNetwork;
 import io.rund.shim.containerd.EventPublisher;
 import io.rund.shim.containerd.SandboxService;
 import io.rund.shim.containerd.TaskService;
@@ -52,7 +53,12 @@ final class Engine implements AutoCloseable {
     events = new EventPublisher(options.containerdTtrpc());
     containers =
         new SandboxManager(
-            hypervisor, new VsockAgentConnector(Version.current()), loop, config, events);
+            hypervisor,
+            new VsockAgentConnector(Version.current()),
+            new CniNetwork(),
+            loop,
+            config,
+            events);
     server =
         new TtrpcServer(
             options.socket(),

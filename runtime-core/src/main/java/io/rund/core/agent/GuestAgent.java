@@ -1,5 +1,6 @@
 package io.rund.core.agent;
 
+import io.rund.core.network.InterfaceConfig;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +40,9 @@ public interface GuestAgent extends ContainerAgent {
   DiskNumber bindSlot(int slot);
 
   void unbindSlot(int slot);
+
+  /** Binds network cards to their driver and sets their interfaces up. */
+  void configureNetwork(List<GuestInterface> interfaces);
 
   /** Completes when the connection has ended, for whatever reason. */
   CompletableFuture<Void> closed();
@@ -80,6 +84,9 @@ public interface GuestAgent extends ContainerAgent {
 
   /** Device numbers in the guest; both are 0 for what is not a disk. */
   record DiskNumber(int major, int minor) {}
+
+  /** The card in {@code slot}, and what the guest makes of it. */
+  record GuestInterface(int slot, InterfaceConfig config) {}
 
   /** The vsock ports on which the engine awaits the streams of a process; 0 is /dev/null. */
   record StdioPorts(boolean terminal, int stdin, int stdout, int stderr) {}

@@ -1,7 +1,6 @@
 package io.rund.core.hypervisor;
 
 import io.rund.core.linux.Fd;
-import io.rund.core.network.MacAddress;
 
 /**
  * A network card for the guest.

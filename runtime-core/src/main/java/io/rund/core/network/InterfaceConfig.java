@@ -1,5 +1,6 @@
 package io.rund.core.network;
 
+import io.rund.core.hypervisor.MacAddress;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;

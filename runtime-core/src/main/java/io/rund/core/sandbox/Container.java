@@ -167,8 +167,11 @@ final class Container {
   }
 
   void start(String execId) {
-    long began = System.nanoTime();
     ContainerProcess process = process(execId);
+    if (process.isInit()) {
+      sandbox.attachNetwork(timeline);
+    }
+    long began = System.nanoTime();
     process.start(agent());
     if (process.isInit()) {
       timeline.phase("start process", began);

@@ -3,7 +3,9 @@ package io.rund.core.sandbox;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
+import io.rund.core.network.PodNetwork;
 import io.rund.core.stdio.ProcessIo;
+import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
@@ -30,6 +32,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final Anchor anchor;
   private final GuestAgent agent;
   private final GuestAgent.Hello hello;
+  private final SandboxNetwork network;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -45,13 +48,15 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
       VirtualMachine vm,
       Anchor anchor,
       GuestAgent agent,
-      GuestAgent.Hello hello) {
+      GuestAgent.Hello hello,
+      PodNetwork network) {
     this.id = id;
     this.size = size;
     this.vm = vm;
     this.anchor = anchor;
     this.agent = agent;
     this.hello = hello;
+    this.network = new SandboxNetwork(network, id, vm, agent);
   }
 
   static String describe(VmExit exit) {
@@ -131,6 +136,11 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     }
   }
 
+  /** Gives the guest the network that is in the anchor's namespace, at the first call. */
+  void attachNetwork(Timeline timeline) {
+    network.attach(Path.of("/proc/" + pid() + "/ns/net"), timeline);
+  }
+
   /** The streams of a process of the container that {@code request} made. */
   ProcessIo openIo(CreateRequest request, CreateRequest.StdioPaths stdio) {
     return ProcessIo.open(vm, request.namespace(), request.id(), stdio, nextPort::getAndIncrement);
@@ -170,6 +180,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   public void close() {
     if (closed.compareAndSet(false, true)) {
       vm.close();
+      network.close();
       anchor.close();
     }
   }

@@ -9,6 +9,7 @@ import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.linux.EventLoop;
+import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -20,7 +21,11 @@ import java.util.function.Consumer;
 
 /** Makes sandboxes; the same for all of an engine. */
 record SandboxBoot(
-    Hypervisor hypervisor, AgentConnector connector, EventLoop loop, RundConfig config) {
+    Hypervisor hypervisor,
+    AgentConnector connector,
+    PodNetwork network,
+    EventLoop loop,
+    RundConfig config) {
 
   /**
    * Boots a VM up to the agent's first answer. On failure nothing is left of the sandbox.
@@ -54,7 +59,7 @@ record SandboxBoot(
       GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
       bootPhases(timeline, started, ready, hello);
       timeline.phase("agent hello", ready);
-      return new Sandbox(id, size, vm, anchor, agent, hello);
+      return new Sandbox(id, size, vm, anchor, agent, hello, network);
     } catch (RuntimeException e) {
       if (vm != null) {
         vm.close();

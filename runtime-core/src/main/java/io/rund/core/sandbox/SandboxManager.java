@@ -7,6 +7,7 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.linux.EventLoop;
+import io.rund.core.network.PodNetwork;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -32,10 +33,11 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   public SandboxManager(
       Hypervisor hypervisor,
       AgentConnector connector,
+      PodNetwork network,
       EventLoop loop,
       RundConfig config,
       EventSink events) {
-    this.maker = new ContainerMaker(new SandboxBoot(hypervisor, connector, loop, config), events);
+    this.maker = new ContainerMaker(new SandboxBoot(hypervisor, connector, network, loop, config), events);
     this.config = config;
   }
 

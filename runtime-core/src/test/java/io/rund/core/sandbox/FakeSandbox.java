@@ -50,6 +50,16 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   final List<Integer> unplugged = new CopyOnWriteArrayList<>();
   final Map<String, CompletableFuture<Long>> ooms = new ConcurrentHashMap<>();
   final List<DiskConfig> disks = new CopyOnWriteArrayList<>();
+
+  /** Thrown when a card is plugged, if set. */
+  volatile RundException nicFailure;
+
+  /** Thrown by the agent's configureNetwork, if set. */
+  volatile RundException networkFailure;
+
+  /** Slot and name of the interfaces that the agent was told to set up. */
+  final List<String> configured = new CopyOnWriteArrayList<>();
+
   final List<String> nics = new CopyOnWriteArrayList<>();
   final List<String> shares = new CopyOnWriteArrayList<>();
   private final Map<String, Share> open = new ConcurrentHashMap<>();
@@ -92,6 +102,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   @Override
   public int plug(NicConfig nic) {
     nic.tap().close();
+    if (nicFailure != null) {
+      throw nicFailure;
+    }
     nics.add(nic.name());
     return 10 + nics.size();
   }
@@ -239,6 +252,14 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   @Override
   public DiskNumber bindSlot(int slot) {
     return new DiskNumber(254, 16 * slot);
+  }
+
+  @Override
+  public void configureNetwork(List<GuestInterface> interfaces) {
+    if (networkFailure != null) {
+      throw networkFailure;
+    }
+    interfaces.forEach(each -> configured.add(each.slot() + " " + each.config().name()));
   }
 
   @Override

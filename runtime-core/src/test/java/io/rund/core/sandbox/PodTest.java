@@ -43,6 +43,7 @@ class PodTest {
   private final List<TaskEvent> events = new CopyOnWriteArrayList<>();
   private final List<VmConfig> vms = new CopyOnWriteArrayList<>();
   private EventLoop loop;
+  private final FakeNetwork network = new FakeNetwork();
   private FakeSandbox sandbox;
   private SandboxManager manager;
   private int podPid;
@@ -67,6 +68,7 @@ class PodTest {
               return sandbox;
             },
             vm -> CompletableFuture.completedFuture(sandbox),
+            network,
             loop,
             RundConfig.read(file, directory),
             events::add);

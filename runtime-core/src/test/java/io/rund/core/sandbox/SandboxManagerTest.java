@@ -39,6 +39,7 @@ class SandboxManagerTest {
   @TempDir Path bundle;
   private final List<TaskEvent> events = new CopyOnWriteArrayList<>();
   private EventLoop loop;
+  private final FakeNetwork network = new FakeNetwork();
   private FakeSandbox sandbox;
   private SandboxManager manager;
 
@@ -58,6 +59,7 @@ class SandboxManagerTest {
         new SandboxManager(
             vm -> sandbox,
             vm -> CompletableFuture.completedFuture(sandbox),
+            network,
             loop,
             config,
             events::add);

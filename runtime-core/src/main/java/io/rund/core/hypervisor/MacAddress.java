@@ -1,4 +1,4 @@
-package io.rund.core.network;
+package io.rund.core.hypervisor;
 
 import java.util.HexFormat;
 

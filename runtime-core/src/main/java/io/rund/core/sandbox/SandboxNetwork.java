@@ -1,0 +1,99 @@
+package io.rund.core.sandbox;
+
+import io.rund.core.agent.GuestAgent;
+import io.rund.core.agent.GuestAgent.GuestInterface;
+import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.network.PodNetwork;
+import io.rund.core.network.PodNetwork.Attachment;
+import io.rund.core.network.PodNetwork.Card;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A sandbox's part in the network of its pod. It is attached when the first process starts: by then
+ * CNI plugins have run, whether the client calls them before Create (CRI) or between Create and
+ * Start (ctr). Safe for use by several threads.
+ */
+final class SandboxNetwork implements AutoCloseable {
+  private final PodNetwork network;
+  private final String sandbox;
+  private final VirtualMachine vm;
+  private final GuestAgent agent;
+  private Attachment attachment;
+  private RundException failure;
+  private boolean closed;
+
+  SandboxNetwork(PodNetwork network, String sandbox, VirtualMachine vm, GuestAgent agent) {
+    this.network = network;
+    this.sandbox = sandbox;
+    this.vm = vm;
+    this.agent = agent;
+  }
+
+  /**
+   * Gives the guest what is in the namespace, the first time it is called; what failed then, fails
+   * again.
+   *
+   * @param namespace such as /proc/PID/ns/net
+   */
+  synchronized void attach(Path namespace, Timeline timeline) {
+    if (failure != null) {
+      throw new RundException(failure.code(), failure.getMessage(), failure);
+    }
+    if (attachment != null) {
+      return;
+    }
+    if (closed) {
+      throw RundException.precondition("sandbox " + sandbox + " has ended");
+    }
+    long began = System.nanoTime();
+    try {
+      attachment = network.attach(sandbox, namespace);
+      plug(attachment.cards());
+    } catch (RundException e) {
+      failure = e;
+      throw e;
+    }
+    timeline.phase("attach network", began);
+  }
+
+  private void plug(List<Card> cards) {
+    List<GuestInterface> interfaces = new ArrayList<>();
+    for (int i = 0; i < cards.size(); i++) {
+      Card card = cards.get(i);
+      try {
+        interfaces.add(new GuestInterface(vm.plug(card.nic()), card.config()));
+      } catch (RundException e) {
+        // The VM has the others.
+        cards.subList(i + 1, cards.size()).forEach(each -> each.nic().tap().close());
+        throw failure("a network card for " + card.config().name(), e);
+      }
+    }
+    if (interfaces.isEmpty()) {
+      return;
+    }
+    try {
+      agent.configureNetwork(interfaces);
+    } catch (RundException e) {
+      throw failure("the guest", e);
+    }
+  }
+
+  private RundException failure(String what, RundException e) {
+    return new RundException(
+        e.code(),
+        "cannot attach sandbox %s to its network: %s: %s".formatted(sandbox, what, e.getMessage()),
+        e);
+  }
+
+  /** Leaves the namespace as it was. Comes after the VM has been closed. Idempotent. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    if (attachment != null) {
+      attachment.close();
+    }
+  }
+}
