@@ -74,9 +74,11 @@ final class EchoGuest implements AutoCloseable {
   }
 
   @Override
-  public void close() throws InterruptedException {
+  public void close() {
     ended = true;
-    thread.join();
+    while (thread.isAlive()) {
+      Thread.onSpinWait();
+    }
     arena.close();
   }
 }

@@ -1,5 +1,6 @@
 package io.rund.network;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -57,7 +58,7 @@ final class TestNetwork implements AutoCloseable {
   private static String run(String... command) {
     try {
       Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      String output = new String(process.getInputStream().readAllBytes());
+      String output = new String(process.getInputStream().readAllBytes(), UTF_8);
       assertEquals(0, process.waitFor(), () -> String.join(" ", command) + ": " + output);
       return output;
     } catch (IOException e) {

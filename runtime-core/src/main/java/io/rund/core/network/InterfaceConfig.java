@@ -16,6 +16,8 @@ public record InterfaceConfig(
     String name, int mtu, List<Address> addresses, List<Route> routes, List<Neighbour> neighbours) {
 
   /**
+   * An address of the interface.
+   *
    * @param prefixLength of the network that the address is in, in bits
    * @param broadcast of that network, if it has one
    * @param scope RT_SCOPE_* of the kernel
@@ -24,6 +26,8 @@ public record InterfaceConfig(
       InetAddress address, int prefixLength, Optional<InetAddress> broadcast, int scope) {}
 
   /**
+   * A way to others.
+   *
    * @param destination its first {@code prefixLength} bits count; with 0 of them it is the default
    *     route of its family
    * @param gateway absent for what is on the link
