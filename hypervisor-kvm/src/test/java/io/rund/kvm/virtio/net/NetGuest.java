@@ -24,6 +24,8 @@ final class NetGuest implements AutoCloseable {
 
   NetGuest start(long without) {
     driver.start(without);
+    // The host's kernel has to know of the offloads before it sends.
+    driver.settle();
     return this;
   }
 
