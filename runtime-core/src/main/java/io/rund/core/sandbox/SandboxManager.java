@@ -37,7 +37,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       EventLoop loop,
       RundConfig config,
       EventSink events) {
-    this.maker = new ContainerMaker(new SandboxBoot(hypervisor, connector, network, loop, config), events);
+    this.maker =
+        new ContainerMaker(new SandboxBoot(hypervisor, connector, network, loop, config), events);
     this.config = config;
   }
 
