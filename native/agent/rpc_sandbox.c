@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "files.h"
+#include "forward.h"
 #include "log.h"
 #include "network.h"
 #include "platform.h"
@@ -112,6 +113,11 @@ bool rpc_shared_pid_namespace(struct call *call) {
 
 bool rpc_configure_network(struct call *call) {
     return network_configure(call->request, &call->failure) && call_done(call);
+}
+
+bool rpc_forward_port(struct call *call) {
+    const Rund__Agent__V1__ForwardPortRequest *request = call->request;
+    return forward_port(request->port, request->host_port, &call->failure) && call_done(call);
 }
 
 bool rpc_shutdown(struct call *call) {

@@ -41,6 +41,7 @@ static const struct method methods[] = {
     {"UnbindSlot", &rund__agent__v1__slot_ref__descriptor, rpc_unbind_slot, true},
     {"ConfigureNetwork", &rund__agent__v1__configure_network_request__descriptor,
      rpc_configure_network, true},
+    {"ForwardPort", &rund__agent__v1__forward_port_request__descriptor, rpc_forward_port, true},
     {"Shutdown", &rund__agent__v1__empty__descriptor, rpc_shutdown, true},
 };
 

@@ -36,6 +36,7 @@ bool rpc_shared_pid_namespace(struct call *call);
 bool rpc_bind_slot(struct call *call);
 bool rpc_unbind_slot(struct call *call);
 bool rpc_configure_network(struct call *call);
+bool rpc_forward_port(struct call *call);
 bool rpc_shutdown(struct call *call);
 
 // These do not block and run in the loop, with the lock.

@@ -26,6 +26,7 @@ static int run(const char *agent, const char *crun, const char *program, const c
         test_guest();
     } else {
         test_network();
+        test_forward();
     }
     section("after all that");
     CHECK(agent_open_files() == open_files);

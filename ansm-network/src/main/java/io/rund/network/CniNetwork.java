@@ -4,12 +4,14 @@ import com.sun.jna.LastErrorException;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.NicConfig;
+import io.rund.core.linux.Fd;
 import io.rund.core.linux.Linux;
 import io.rund.core.network.InterfaceConfig;
 import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,6 +51,7 @@ public final class CniNetwork implements PodNetwork {
     private final Namespace namespace;
     private final List<Card> cards = new ArrayList<>();
     private final List<Joined> joined = new ArrayList<>();
+    private Optional<Steering> steering = Optional.empty();
     private boolean closed;
 
     CniAttachment(String sandbox, Namespace namespace) {
@@ -61,6 +64,11 @@ public final class CniNetwork implements PodNetwork {
       return List.copyOf(cards);
     }
 
+    @Override
+    public Optional<Fd> connections() {
+      return steering.map(Steering::listener);
+    }
+
     /** On a thread in the namespace. */
     void join() {
       try (Netlink netlink = Netlink.open()) {
@@ -69,6 +77,9 @@ public final class CniNetwork implements PodNetwork {
         List<Link> links = step("the namespace", "list its interfaces", reader::links);
         for (Link link : links) {
           join(link, reader, new Redirect(netlink));
+        }
+        if (!links.isEmpty()) {
+          steer();
         }
       } catch (LastErrorException e) {
         throw failure("the namespace", "open a netlink socket", e);
@@ -91,6 +102,18 @@ public final class CniNetwork implements PodNetwork {
               link.name(),
               "redirect the tap's packets to it",
               () -> redirect.add(tap.index(), link.index()));
+    }
+
+    /** A pod can do without. */
+    private void steer() {
+      try {
+        steering = Optional.of(Steering.begin(namespace.descriptor()));
+      } catch (LastErrorException e) {
+        log.warn(
+            "sandbox {}: no port-forward: its connections cannot be steered (BPF sk_lookup): {}",
+            sandbox,
+            e.getMessage());
+      }
     }
 
     private <T> T step(String subject, String what, Supplier<T> task) {
@@ -124,6 +147,7 @@ public final class CniNetwork implements PodNetwork {
         return;
       }
       closed = true;
+      steering.ifPresent(Steering::close);
       try (namespace) {
         if (!joined.isEmpty()) {
           namespace.call(

@@ -35,6 +35,11 @@ final class Namespace implements AutoCloseable {
     }
   }
 
+  /** The descriptor, for as long as this is open. */
+  Fd descriptor() {
+    return fd;
+  }
+
   /** Runs {@code task} on a platform thread of its own in the namespace, and waits for it. */
   <T> T call(Supplier<T> task) {
     CompletableFuture<T> result = new CompletableFuture<>();

@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.MacAddress;
+import io.rund.core.linux.Fd;
+import io.rund.core.linux.Libc;
+import io.rund.core.linux.Linux;
 import io.rund.core.network.InterfaceConfig;
 import io.rund.core.network.InterfaceConfig.Address;
 import io.rund.core.network.InterfaceConfig.Neighbour;
@@ -171,6 +174,29 @@ class CniNetworkTest {
       assertEquals(before, network.podState());
       assertEquals(descriptors, TestNetwork.descriptors());
     }
+  }
+
+  @Test
+  void connectionsInsideTheNamespaceAreSteeredWhateverTheirPort() {
+    network.veth("eth0", MAC, 1500);
+    Attachment attachment = attach();
+    int listener = attachment.connections().orElseThrow().number();
+    for (String target : List.of("127.0.0.1 8080", "::1 9", "127.0.0.1 65535")) {
+      // nc ends when its connection does.
+      Process client = network.startInPod("busybox nc -w 20 " + target);
+      int number;
+      do {
+        number = Libc.Try.accept4(listener, 0, 0, Linux.O_CLOEXEC);
+      } while (number < 0 && client.isAlive());
+      assertTrue(number >= 0, target);
+      try (Fd _ = new Fd(number)) {
+        String connections = network.inPod("ss -Htn state established");
+        assertTrue(connections.contains(":" + target.split(" ")[1]), connections);
+      }
+      client.destroy();
+    }
+    detach(attachment);
+    assertEquals(descriptors, TestNetwork.descriptors());
   }
 
   @Test

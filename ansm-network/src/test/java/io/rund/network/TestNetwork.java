@@ -49,10 +49,22 @@ final class TestNetwork implements AutoCloseable {
     return inNamespace(node, command);
   }
 
-  private static String inNamespace(String namespace, String command) {
+  Process startInPod(String command) {
+    try {
+      return new ProcessBuilder(words(pod, command)).start();
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static List<String> words(String namespace, String command) {
     List<String> words = new ArrayList<>(List.of("ip", "netns", "exec", namespace));
     words.addAll(Arrays.asList(command.split(" ")));
-    return run(words.toArray(String[]::new));
+    return words;
+  }
+
+  private static String inNamespace(String namespace, String command) {
+    return run(words(namespace, command).toArray(String[]::new));
   }
 
   private static String run(String... command) {
@@ -89,6 +101,7 @@ final class TestNetwork implements AutoCloseable {
       return target.contains("netns")
           || target.startsWith("net:")
           || target.endsWith("/tun")
+          || target.contains("bpf")
           || target.startsWith("socket:");
     } catch (IOException e) {
       // The one of the listing itself.

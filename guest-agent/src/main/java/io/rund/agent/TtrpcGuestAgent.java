@@ -9,6 +9,7 @@ import io.rund.agent.wire.CreateContainerRequest;
 import io.rund.agent.wire.CreateContainerResponse;
 import io.rund.agent.wire.CreateExecRequest;
 import io.rund.agent.wire.Empty;
+import io.rund.agent.wire.ForwardPortRequest;
 import io.rund.agent.wire.HelloRequest;
 import io.rund.agent.wire.HelloResponse;
 import io.rund.agent.wire.ProcessRef;
@@ -196,6 +197,13 @@ final class TtrpcGuestAgent implements GuestAgent {
   @Override
   public void unbindSlot(int slot) {
     tell("UnbindSlot", SlotRef.newBuilder().setSlot(slot).build());
+  }
+
+  @Override
+  public void forwardPort(int port, int vsockPort) {
+    tell(
+        "ForwardPort",
+        ForwardPortRequest.newBuilder().setPort(port).setHostPort(vsockPort).build());
   }
 
   @Override

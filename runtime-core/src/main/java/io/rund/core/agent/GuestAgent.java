@@ -41,6 +41,12 @@ public interface GuestAgent extends ContainerAgent {
 
   void unbindSlot(int slot);
 
+  /**
+   * Connects to a port of localhost in the guest and, from there, to {@code vsockPort} of the host,
+   * and copies between them.
+   */
+  void forwardPort(int port, int vsockPort);
+
   /** Binds network cards to their driver and sets their interfaces up. */
   void configureNetwork(List<GuestInterface> interfaces);
 

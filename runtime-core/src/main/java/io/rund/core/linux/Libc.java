@@ -72,6 +72,13 @@ public final class Libc {
 
   public static native int socket(int family, int type, int protocol) throws LastErrorException;
 
+  public static native int bind(int fd, long address, int length) throws LastErrorException;
+
+  public static native int listen(int fd, int backlog) throws LastErrorException;
+
+  public static native int getsockname(int fd, long address, long length)
+      throws LastErrorException;
+
   public static native long recv(int fd, long buffer, long length, int flags)
       throws LastErrorException;
 
@@ -108,6 +115,11 @@ public final class Libc {
     public static native long read(int fd, long buffer, long count);
 
     public static native long write(int fd, long buffer, long count);
+
+    /** {@code address} and {@code length} may be 0. */
+    public static native int accept4(int fd, long address, long length, int flags);
+
+    public static native int shutdown(int fd, int how);
 
     public static native long readv(int fd, long iovec, int count);
 

@@ -1,8 +1,10 @@
 package io.rund.core.network;
 
 import io.rund.core.hypervisor.NicConfig;
+import io.rund.core.linux.Fd;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /** Joins a VM to the network of its pod. Any thread; blocks for some system calls. */
 public interface PodNetwork {
@@ -24,6 +26,13 @@ public interface PodNetwork {
   interface Attachment extends AutoCloseable {
     /** In the order of the namespace's interfaces. Their taps are the caller's. */
     List<Card> cards();
+
+    /**
+     * A listening, non-blocking socket to which every TCP connection goes that a program of the host
+     * makes inside the namespace, whatever its port; absent where the host's kernel cannot do that,
+     * or without cards. Stays the attachment's.
+     */
+    Optional<Fd> connections();
 
     /**
      * Leaves the namespace as it was found; what is gone already is no error. Comes after the taps

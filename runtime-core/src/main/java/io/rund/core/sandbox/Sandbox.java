@@ -56,7 +56,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     this.anchor = anchor;
     this.agent = agent;
     this.hello = hello;
-    this.network = new SandboxNetwork(network, id, vm, agent);
+    this.network = new SandboxNetwork(network, id, vm, agent, nextPort::getAndIncrement);
   }
 
   static String describe(VmExit exit) {

@@ -4,12 +4,14 @@ import io.rund.core.agent.GuestAgent;
 import io.rund.core.agent.GuestAgent.GuestInterface;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.linux.Fd;
 import io.rund.core.network.PodNetwork;
 import io.rund.core.network.PodNetwork.Attachment;
 import io.rund.core.network.PodNetwork.Card;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntSupplier;
 
 /**
  * A sandbox's part in the network of its pod. It is attached when the first process starts: by then
@@ -21,11 +23,24 @@ final class SandboxNetwork implements AutoCloseable {
   private final String sandbox;
   private final VirtualMachine vm;
   private final GuestAgent agent;
+  private final IntSupplier vsockPorts;
   private Attachment attachment;
+  private PortForward forward;
   private RundException failure;
   private boolean closed;
 
-  SandboxNetwork(PodNetwork network, String sandbox, VirtualMachine vm, GuestAgent agent) {
+  /**
+   * Attaches nothing yet.
+   *
+   * @param vsockPorts ports of the host that nothing of this sandbox has used
+   */
+  SandboxNetwork(
+      PodNetwork network,
+      String sandbox,
+      VirtualMachine vm,
+      GuestAgent agent,
+      IntSupplier vsockPorts) {
+    this.vsockPorts = vsockPorts;
     this.network = network;
     this.sandbox = sandbox;
     this.vm = vm;
@@ -52,11 +67,16 @@ final class SandboxNetwork implements AutoCloseable {
     try {
       attachment = network.attach(sandbox, namespace);
       plug(attachment.cards());
+      attachment.connections().ifPresent(this::forward);
     } catch (RundException e) {
       failure = e;
       throw e;
     }
     timeline.phase("attach network", began);
+  }
+
+  private void forward(Fd listener) {
+    forward = new PortForward(sandbox, listener, vm, agent, vsockPorts);
   }
 
   private void plug(List<Card> cards) {
@@ -92,6 +112,9 @@ final class SandboxNetwork implements AutoCloseable {
   @Override
   public synchronized void close() {
     closed = true;
+    if (forward != null) {
+      forward.close();
+    }
     if (attachment != null) {
       attachment.close();
     }

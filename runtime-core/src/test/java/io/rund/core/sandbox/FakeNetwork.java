@@ -8,6 +8,7 @@ import io.rund.core.network.InterfaceConfig;
 import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /** A network without a namespace: cards whose taps are eventfds. */
@@ -34,6 +35,11 @@ final class FakeNetwork implements PodNetwork {
       @Override
       public List<Card> cards() {
         return cards;
+      }
+
+      @Override
+      public Optional<Fd> connections() {
+        return Optional.empty();
       }
 
       @Override

@@ -19,6 +19,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
 /** A VM without a CPU and an agent without a guest: does what a test tells it. */
@@ -50,6 +51,14 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   final List<Integer> unplugged = new CopyOnWriteArrayList<>();
   final Map<String, CompletableFuture<Long>> ooms = new ConcurrentHashMap<>();
   final List<DiskConfig> disks = new CopyOnWriteArrayList<>();
+
+  /** What the agent does when it is told to forward a port. */
+  volatile BiConsumer<Integer, Integer> onForward = (port, vsockPort) -> {};
+
+  /** Port and vsock port of the last one. */
+  volatile String forwarded = "";
+
+  private final Map<Integer, Consumer<VsockStream>> listeners = new ConcurrentHashMap<>();
 
   /** Thrown when a card is plugged, if set. */
   volatile RundException nicFailure;
@@ -90,7 +99,8 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public AutoCloseable listen(int port, int limit, Consumer<VsockStream> onAccept) {
-    return () -> {};
+    listeners.put(port, onAccept);
+    return () -> listeners.remove(port, onAccept);
   }
 
   @Override
@@ -252,6 +262,23 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   @Override
   public DiskNumber bindSlot(int slot) {
     return new DiskNumber(254, 16 * slot);
+  }
+
+  @Override
+  public void forwardPort(int port, int vsockPort) {
+    forwarded = port + " " + vsockPort;
+    onForward.accept(port, vsockPort);
+  }
+
+  /** As if the guest had connected to a port of the host; waits until it is accepted. */
+  void accept(int port, VsockStream stream) {
+    CompletableFuture<Void> accepted = new CompletableFuture<>();
+    loop.execute(
+        () -> {
+          listeners.get(port).accept(stream);
+          accepted.complete(null);
+        });
+    accepted.join();
   }
 
   @Override

@@ -19,7 +19,7 @@ class SandboxNetworkTest {
   private final EventLoop loop = new EventLoop("test");
   private final FakeSandbox sandbox = new FakeSandbox(loop);
   private final FakeNetwork pod = new FakeNetwork();
-  private final SandboxNetwork network = new SandboxNetwork(pod, "s", sandbox, sandbox);
+  private final SandboxNetwork network = new SandboxNetwork(pod, "s", sandbox, sandbox, () -> 1);
   private final Timeline timeline = new Timeline(System.nanoTime());
 
   @AfterEach
