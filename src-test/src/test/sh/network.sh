@@ -4,6 +4,7 @@
 plugins=/usr/lib/cni
 bridge=rund-e2e0
 networks=$work/cni
+mountpoint -q /run/netns && netns_was_there=yes
 mkdir -p "$networks"
 # The first packet into a new bridge would wait for its neighbours to be asked, and IPv6 for a second more.
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
@@ -24,6 +25,8 @@ network_end() {
   ip link del "$bridge" 2>/dev/null
   local name
   for name in $(ip netns list | awk '/^e2e-/ { print $1 }'); do ip netns del "$name"; done
+  # ip(8) has made a mount of the folder.
+  [ "${netns_was_there:-}" ] || umount /run/netns
   rm -rf "$work"
 }
 trap network_end EXIT

@@ -21,6 +21,7 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -181,17 +182,18 @@ class CniNetworkTest {
     network.veth("eth0", MAC, 1500);
     Attachment attachment = attach();
     int listener = attachment.connections().orElseThrow().number();
-    for (String target : List.of("127.0.0.1 8080", "::1 9", "127.0.0.1 65535")) {
-      // nc ends when its connection does.
-      Process client = network.startInPod("busybox nc -w 20 " + target);
+    Map<Integer, String> targets = Map.of(8080, "127.0.0.1", 9, "::1", 65535, "127.0.0.1");
+    for (Map.Entry<Integer, String> target : targets.entrySet()) {
+      Process client =
+          network.startInPod("busybox nc " + target.getValue() + " " + target.getKey());
       int number;
       do {
         number = Libc.Try.accept4(listener, 0, 0, Linux.O_CLOEXEC);
       } while (number < 0 && client.isAlive());
-      assertTrue(number >= 0, target);
+      assertTrue(number >= 0, target::toString);
       try (Fd _ = new Fd(number)) {
         String connections = network.inPod("ss -Htn state established");
-        assertTrue(connections.contains(":" + target.split(" ")[1]), connections);
+        assertTrue(connections.contains(":" + target.getKey()), connections);
       }
       client.destroy();
     }

@@ -78,6 +78,8 @@ class PodNetworkTest {
             say pod_to_pod "$(ctr task exec --exec-id p "$2" sh -c "wget -q -O - http://$a/large | probe hash")"
             say from_host "$(busybox wget -q -O - http://$a/large | "$PROBE" hash)"
             say mapped "$(busybox wget -q -O - http://10.98.0.1:8098/large | "$PROBE" hash)"
+            say forwarded "$(in_pod e2e-a busybox wget -q -O - http://127.0.0.1/large | "$PROBE" hash)"
+            in_pod e2e-a busybox wget -q -O - http://127.0.0.1:81/ >&2; say closed_port $(($? != 0))
             cni CHECK e2e-a "$(bridge_plugin "$plan"),\\"prevResult\\":$(cat $work/e2e-a)" >&2; say check $?
             discard "$1" "$2"
             after=$(in_pod e2e-a ip -o link | sed 's/state [A-Z]*//'; in_pod e2e-a tc qdisc)
@@ -90,6 +92,7 @@ class PodNetworkTest {
     String wanted = result.value("wanted");
     result.expect("portmap", "0").expect("taps", "1");
     result.expect("pod_to_pod", wanted).expect("from_host", wanted).expect("mapped", wanted);
+    result.expect("forwarded", wanted).expect("closed_port", "1");
     result.expect("check", "0").expect("left", "0");
     assertEquals(List.of("0", "0"), result.values("del"), result::toString);
   }

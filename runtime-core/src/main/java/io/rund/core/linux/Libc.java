@@ -76,8 +76,7 @@ public final class Libc {
 
   public static native int listen(int fd, int backlog) throws LastErrorException;
 
-  public static native int getsockname(int fd, long address, long length)
-      throws LastErrorException;
+  public static native int getsockname(int fd, long address, long length) throws LastErrorException;
 
   public static native long recv(int fd, long buffer, long length, int flags)
       throws LastErrorException;

@@ -28,9 +28,9 @@ public interface PodNetwork {
     List<Card> cards();
 
     /**
-     * A listening, non-blocking socket to which every TCP connection goes that a program of the host
-     * makes inside the namespace, whatever its port; absent where the host's kernel cannot do that,
-     * or without cards. Stays the attachment's.
+     * A listening, non-blocking socket to which every TCP connection goes that a program of the
+     * host makes inside the namespace, whatever its port; absent where the host's kernel cannot do
+     * that, or without cards. Stays the attachment's.
      */
     Optional<Fd> connections();
 

@@ -19,8 +19,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Answers programs of the host that connect to a port inside the pod's namespace, as containerd does
- * for `kubectl port-forward`, with a connection to the same port of localhost in the guest.
+ * Answers programs of the host that connect to a port inside the pod's namespace, as containerd
+ * does for `kubectl port-forward`, with a connection to the same port of localhost in the guest.
  */
 final class PortForward implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(PortForward.class);
@@ -51,11 +51,7 @@ final class PortForward implements AutoCloseable {
    * @param vsockPorts ports of the host that nothing of this sandbox has used
    */
   PortForward(
-      String sandbox,
-      Fd listener,
-      VirtualMachine vm,
-      GuestAgent agent,
-      IntSupplier vsockPorts) {
+      String sandbox, Fd listener, VirtualMachine vm, GuestAgent agent, IntSupplier vsockPorts) {
     this.sandbox = sandbox;
     this.listener = listener;
     this.vm = vm;
@@ -64,8 +60,7 @@ final class PortForward implements AutoCloseable {
     vm.loop()
         .execute(
             () ->
-                registration =
-                    vm.loop().register(listener.number(), Linux.EPOLLIN, _ -> accept()));
+                registration = vm.loop().register(listener.number(), Linux.EPOLLIN, _ -> accept()));
   }
 
   private void accept() {
