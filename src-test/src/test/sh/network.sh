@@ -5,7 +5,12 @@ plugins=/usr/lib/cni
 bridge=rund-e2e0
 networks=$work/cni
 mountpoint -q /run/netns && netns_was_there=yes
-mkdir -p "$networks"
+mkdir -p "$networks" "$work/bin"
+# Where the package is only unpacked, nobody has chosen between nft and legacy.
+for program in iptables ip6tables; do
+  command -v "$program" >/dev/null || ln -s "$(command -v "$program-nft")" "$work/bin/$program"
+done
+PATH=$work/bin:$PATH
 # The first packet into a new bridge would wait for its neighbours to be asked, and IPv6 for a second more.
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 

@@ -68,7 +68,7 @@ class PodNetworkTest {
             map="{\\"cniVersion\\":\\"0.4.0\\",\\"name\\":\\"e2e\\",\\"type\\":\\"portmap\\",\\"snat\\":true"
             map="$map,\\"runtimeConfig\\":{$ports},\\"prevResult\\":$(cat $work/e2e-a)"
             cni ADD e2e-a "$map" >/dev/null; say portmap $?
-            before=$(in_pod e2e-a ip -o link | sed 's/state [A-Z]*//'; in_pod e2e-a tc qdisc)
+            before=$(in_pod e2e-a ip -o link | sed 's/state [A-Z]*//; s/ qlen [0-9]*/ /'; in_pod e2e-a tc qdisc)
             launch --with-ns network:/run/netns/e2e-a $image "$1" \\
               sh -c 'mkdir /www; probe emit 8000000 1 >/www/large; exec httpd -f -h /www' || exit
             launch --with-ns network:/run/netns/e2e-b $image "$2" probe sleep || exit
@@ -82,7 +82,7 @@ class PodNetworkTest {
             in_pod e2e-a busybox wget -q -O - http://127.0.0.1:81/ >&2; say closed_port $(($? != 0))
             cni CHECK e2e-a "$(bridge_plugin "$plan"),\\"prevResult\\":$(cat $work/e2e-a)" >&2; say check $?
             discard "$1" "$2"
-            after=$(in_pod e2e-a ip -o link | sed 's/state [A-Z]*//'; in_pod e2e-a tc qdisc)
+            after=$(in_pod e2e-a ip -o link | sed 's/state [A-Z]*//; s/ qlen [0-9]*/ /'; in_pod e2e-a tc qdisc)
             [ "$before" = "$after" ] || diff <(echo "$before") <(echo "$after") >&2; say left $?
             cni DEL e2e-a "$map" >&2
             for pod in e2e-a e2e-b; do cni DEL $pod "$(bridge_plugin "$plan")" >&2; say del $?; done
