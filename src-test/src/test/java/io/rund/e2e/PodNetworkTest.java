@@ -33,15 +33,15 @@ class PodNetworkTest {
             say mtu "$(guest cat /sys/class/net/eth0/mtu)"
             say mac "$(guest cat /sys/class/net/eth0/address)"
             pid=$(ctr task ls | awk -v id="$1" '$1 == id { print $2 }')
-            say host_mac "$(nsenter -t $pid -n cat /proc/net/dev >/dev/null; nsenter -t $pid -n ip -o link show eth0 | sed 's|.*ether \\([^ ]*\\).*|\\1|')"
+            say host_mac "$(nsenter -t $pid -n ip -o link show eth0 | sed 's|.*ether \\([^ ]*\\).*|\\1|')"
             busybox ping -c 2 -W 20 "$four" >&2; say ping4 $?
             busybox ping -6 -c 2 -W 20 "$six" >&2; say ping6 $?
             say http "$(busybox wget -q -O - "http://$four/")"
             say http6 "$(busybox wget -q -O - "http://[$six]/")"
-            mkdir $work/www; echo host >$work/www/index.html; busybox httpd -p 8097 -h $work/www
+            mkdir $work/www; echo host >$work/www/index.html; busybox httpd -f -p 8097 -h $work/www & server=$!
             say out "$(guest wget -q -O - http://10.97.0.1:8097/)"
             say out6 "$(guest wget -q -O - "http://[fd97::1]:8097/")"
-            pkill -f 'httpd -p 8097'
+            kill $server
             say phase "$(rund timeline "$1" | grep -c 'attach network')"
             discard "$1"
             """,
