@@ -9,5 +9,8 @@ int print_view(int argc, char **argv);
 /* The tool `host`. */
 int show_host(int argc, char **argv);
 
+/* The tool `relay`. */
+int relay(int argc, char **argv);
+
 /* Runs the tool that argv[0] names; -1 if there is none of that name. */
 int run_tool(int argc, char **argv);

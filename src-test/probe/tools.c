@@ -209,9 +209,10 @@ int run_tool(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } tools[] = {{"hash", hash}, {"emit", emit},      {"echo", echo},
-                 {"args", args}, {"exit", exit_with}, {"sleep", sleep_until_term},
-                 {"tty", tty},   {"host", show_host}, {"squat", squat}};
+    } tools[] = {{"hash", hash},  {"emit", emit},      {"echo", echo},
+                 {"args", args},  {"exit", exit_with}, {"sleep", sleep_until_term},
+                 {"tty", tty},    {"host", show_host}, {"squat", squat},
+                 {"relay", relay}};
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (strcmp(argv[0], tools[i].name) == 0)
             return tools[i].run(argc, argv);

@@ -37,19 +37,24 @@ final class Lab {
    * $2...
    */
   static Result script(Duration timeout, String script, String... arguments) {
-    List<String> command = new ArrayList<>();
-    command.add(MODULE.resolve("lab/lab").toString());
-    command.addAll(List.of("exec", "--", "bash", "-c"));
-    command.add("PROBE=%s\n. %s\n%s".formatted(PROBE, FUNCTIONS, script));
-    command.add("e2e");
+    List<String> command =
+        command("bash", "-c", "PROBE=%s\n. %s\n%s".formatted(PROBE, FUNCTIONS, script), "e2e");
     command.addAll(List.of(arguments));
     return run(timeout, command);
   }
 
+  /** What runs {@code command} in the lab, its streams being those of the process. */
+  static List<String> command(String... command) {
+    List<String> whole = new ArrayList<>();
+    whole.add(MODULE.resolve("lab/lab").toString());
+    whole.addAll(List.of("exec", "--"));
+    whole.addAll(List.of(command));
+    return whole;
+  }
+
   /** Whether the lab is up. An emulated machine may end before its time. */
   static boolean answers() {
-    List<String> command = List.of(MODULE.resolve("lab/lab").toString(), "exec", "--", "true");
-    return run(Duration.ofMinutes(1), command).exit() == 0;
+    return run(Duration.ofMinutes(1), command("true")).exit() == 0;
   }
 
   /**

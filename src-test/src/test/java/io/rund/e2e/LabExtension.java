@@ -16,6 +16,8 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
 
   private static HostState baseline;
   private static String broken = "";
+  private static String testImage = "";
+  private static boolean criPrepared;
 
   @Override
   public void beforeAll(ExtensionContext context) {
@@ -44,6 +46,8 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             .expectExit(0)
             .out()
             .strip();
+    testImage = archive;
+    criPrepared = false;
     // Twice and two at once: what the engine makes once, it has made then.
     Lab.script(
             LONG,
@@ -58,6 +62,26 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             archive)
         .expectExit(0);
     baseline = HostState.take();
+  }
+
+  /** Gives containerd's CRI plugin its images and makes its first pod; once a run. */
+  static synchronized void prepareCri() {
+    if (!criPrepared) {
+      String images = Lab.MODULE.resolve("images").toString();
+      String pause = Lab.run(LONG, List.of(images + "/pause.sh")).expectExit(0).out().strip();
+      Lab.script(
+              LONG,
+              """
+              for archive in "$@"; do ctr -n k8s.io image import "$archive" >&2 || exit; done
+              """,
+              pause,
+              testImage)
+          .expectExit(0);
+      // What stays after a first pod, such as a bridge, is there from then on.
+      new CriPod("runc").close();
+      baseline = HostState.take();
+      criPrepared = true;
+    }
   }
 
   @Override
