@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs in the lab: containerd.sh up|down vm|host. Starts (or stops) containerd with the overlayfs and devmapper
-# snapshotters, and puts rund where containerd and people find it. Folders come in FILES STATE ROOT LOG LINKS.
+# snapshotters and the CRI plugin, and puts rund where containerd and people find it. Folders come in FILES STATE ROOT LOG
+# LINKS CNI. A containerd of another version than the one that runs takes its place and begins with nothing.
 set -euo pipefail
 
 pool=rund-pool
@@ -35,13 +36,22 @@ pool_down() {
 }
 
 containerd_up() {
-  running && return
+  local version
+  version=$(containerd --version)
+  if running; then
+    [ "$(cat "$FILES/containerd.version")" != "$version" ] || return 0
+    containerd_down
+    pool_down
+    rm -rf "$FILES/data" "$FILES/metadata" "$FILES/loops" "${ROOT:?}"/* "${STATE:?}"/*
+    pool_up
+  fi
+  echo "$version" >"$FILES/containerd.version"
   mkdir -p "$STATE" "$ROOT" "$(dirname "$LOG")"
   cat >"$FILES/containerd.toml" <<END
 version = 2
 root = "$ROOT"
 state = "$STATE"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.native", "io.containerd.internal.v1.opt"]
 [grpc]
   address = "$STATE/containerd.sock"
@@ -50,6 +60,28 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.a
   pool_name = "$pool"
   base_image_size = "512MB"
   discard_blocks = true
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "docker.io/rund/pause:latest"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "$CNI"
+    conf_dir = "$FILES/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.rund]
+      runtime_type = "io.containerd.rund.v2"
+      pod_annotations = ["io.rund.*"]
+      container_annotations = ["io.rund.*"]
+END
+  # As Kubernetes' own documentation has it, but for the addresses.
+  mkdir -p "$FILES/cni"
+  cat >"$FILES/cni/10-rund.conflist" <<END
+{"cniVersion": "0.4.0", "name": "rund-lab", "plugins": [
+  {"type": "bridge", "bridge": "rund-cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+   "ipam": {"type": "host-local", "dataDir": "$FILES/ipam", "ranges": [[{"subnet": "10.88.0.0/16"}]],
+            "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}]}
 END
   ulimit -n 1048576
   setsid containerd --config "$FILES/containerd.toml" </dev/null >>"$LOG" 2>&1 &
@@ -68,9 +100,24 @@ END
   die "containerd, or its devmapper snapshotter, did not start (log: $LOG)"
 }
 
+containerd_down() {
+  local namespace task pid
+  running || return 0
+  ctr namespaces ls -q | while read -r namespace; do
+    ctr -n "$namespace" tasks ls -q | while read -r task; do ctr -n "$namespace" tasks rm -f "$task" >/dev/null || true; done
+  done
+  pid=$(<"$FILES/containerd.pid")
+  kill "$pid"
+  while [ -d "/proc/$pid" ]; do sleep 0.1; done
+}
+
 rund_up() {
   local program
   mkdir -p "$LINKS"
+  # Debian makes this name when the package is installed; in the lab it is only unpacked.
+  for program in iptables ip6tables; do
+    command -v "$program" >/dev/null || ln -s "$(command -v iptables-nft)" "$LINKS/$program"
+  done
   for program in containerd-shim-rund-v2 rund; do
     rm -f "$LINKS/$program"
     if [ -x "$RUND_DIST/bin/$program" ]; then ln -s "$RUND_DIST/bin/$program" "$LINKS/$program"; fi
@@ -99,14 +146,7 @@ case $1 in
     containerd_up
     ;;
   down)
-    if running; then
-      ctr namespaces ls -q | while read -r namespace; do
-        ctr -n "$namespace" tasks ls -q | while read -r task; do ctr -n "$namespace" tasks rm -f "$task" >/dev/null || true; done
-      done
-      pid=$(<"$FILES/containerd.pid")
-      kill "$pid"
-      while [ -d "/proc/$pid" ]; do sleep 0.1; done
-    fi
+    containerd_down
     pool_down
     ;;
 esac
