@@ -78,6 +78,41 @@ engines() { pgrep -f -- '^[^ ]*java .* --socket [^ ]*/engine.sock' || true; }
 
 engine_log() { for log in /run/rund/*/engine.log; do [ ! -f "$log" ] || tail -n "${1:-40}" "$log"; done; }
 
+# kill_containerd, start_containerd: with SIGKILL, and again with the command that it was started with.
+kill_containerd() {
+  local pid
+  for pid in $(pgrep -f -- '^[^ ]*containerd --config [^ ]*/containerd.toml$'); do
+    mapfile -d '' containerd <"/proc/$pid/cmdline"
+    if grep -q "\"$CONTAINERD_ADDRESS\"" "${containerd[2]}"; then break; fi
+  done
+  kill -KILL "$pid"
+  while [ -d "/proc/$pid" ]; do sleep 0.1; done
+}
+start_containerd() {
+  ulimit -n 1048576
+  setsid "${containerd[@]}" </dev/null >>"$RUND_LAB_LOG" 2>&1 &
+  echo $! >"${containerd[2]%/*}/containerd.pid"
+  disown
+  until_true 120 ctr version
+}
+
+# watch_events, events_of ID: what containerd publishes from the first on, and the topics of one task's, each with the exec
+# and the exit status that it names.
+watch_events() {
+  ctr events >"$work/events" 2>/dev/null &
+  export watcher=$!
+  until [ -s "$work/events" ]; do
+    ctr image label "$image" "watched=$RANDOM" >/dev/null
+    sleep 0.3
+  done
+}
+events_of() {
+  grep " /tasks/.*\"container_id\":\"$1\"" "$work/events" |
+    sed -E 's|^.* /tasks/([a-z-]*) .*|\1 &|; s|^([a-z-]*) .*"(exec_)?id":"([^"]*)".*"exit_status":([0-9]*).*|\1 \3 \4|
+      s|^([a-z-]*) .*"exec_id":"([^"]*)".*|\1 \2|; s|^([a-z-]*) .*"exit_status":([0-9]*).*|\1 \2|; s|^([a-z-]*) .* /tasks/.*|\1|' |
+    sed "s| $1\b||" | tr '\n' ';'
+}
+
 # What rund, containerd and the kernel hold, one "kind<TAB>item" a line: the raw material of HostState.
 host_state() {
   "$PROBE" host /run/rund /run/containerd/fifo "$state/io.containerd.runtime.v2.task"
