@@ -98,11 +98,16 @@ public final class TaskWire {
         .build();
   }
 
-  /** Those that have not ended; all have the pid of the anchor. */
+  /**
+   * Those that have not ended, and the init in any case; all have the pid of the anchor. A containerd
+   * that was restarted drops a task without processes as one that was never made
+   * (loadShims in core/runtime/v2/shim_load.go), and with it the exit status of an init that has
+   * ended meanwhile.
+   */
   static PidsResponse pids(List<ProcessState> processes) {
     PidsResponse.Builder response = PidsResponse.newBuilder();
     for (ProcessState process : processes) {
-      if (process.status() != ProcessState.Status.STOPPED) {
+      if (process.execId().isEmpty() || process.status() != ProcessState.Status.STOPPED) {
         ProcessInfo.Builder info = ProcessInfo.newBuilder().setPid(process.pid());
         if (!process.execId().isEmpty()) {
           info.setInfo(any(ProcessDetails.newBuilder().setExecId(process.execId()).build()));

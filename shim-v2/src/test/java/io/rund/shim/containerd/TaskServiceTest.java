@@ -188,6 +188,11 @@ class TaskServiceTest {
     assertEquals(
         WaitResponse.newBuilder().setExitStatus(137).setExitedAt(exitedAt).build(), wait.get());
     assertEquals(exitedAt, state("").getExitedAt());
+    assertEquals(
+        1,
+        ask("Pids", PidsRequest.newBuilder().setId(ID).build(), PidsResponse.parser())
+            .getProcessesCount(),
+        "a containerd that was restarted must not take it for a task that was never made");
     DeleteResponse deleted =
         ask("Delete", DeleteRequest.newBuilder().setId(ID).build(), DeleteResponse.parser());
     assertEquals(137, deleted.getExitStatus());
