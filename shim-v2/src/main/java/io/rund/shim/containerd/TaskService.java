@@ -220,9 +220,8 @@ public final class TaskService {
    * others, so only what may be left of this one container ends.
    */
   private Empty shutdown(RequestContext context, ShutdownRequest request) {
-    String namespace = namespaces.of(context, request.getId());
     try {
-      var _ = containers.destroy(namespace, request.getId());
+      var _ = containers.destroy(namespaces.of(context, request.getId()), request.getId());
     } catch (RundException e) {
       if (e.code() != ErrorCode.NOT_FOUND) {
         throw e;
