@@ -67,8 +67,7 @@ final class CriPod implements AutoCloseable {
                 LinuxPodSandboxConfig.newBuilder()
                     .setCgroupParent("/rund-e2e")
                     .setSecurityContext(
-                        LinuxSandboxSecurityContext.newBuilder()
-                            .setNamespaceOptions(NAMESPACES)))
+                        LinuxSandboxSecurityContext.newBuilder().setNamespaceOptions(NAMESPACES)))
             .build();
     try {
       id = client.runPod(config, handler);

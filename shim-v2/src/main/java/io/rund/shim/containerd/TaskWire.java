@@ -99,8 +99,8 @@ public final class TaskWire {
   }
 
   /**
-   * Those that have not ended, and the init in any case; all have the pid of the anchor. A containerd
-   * that was restarted drops a task without processes as one that was never made
+   * Those that have not ended, and the init in any case; all have the pid of the anchor. A
+   * containerd that was restarted drops a task without processes as one that was never made
    * (loadShims in core/runtime/v2/shim_load.go), and with it the exit status of an init that has
    * ended meanwhile.
    */
