@@ -117,6 +117,7 @@ events_of() {
 host_state() {
   "$PROBE" host /run/rund /run/containerd/fifo "$state/io.containerd.runtime.v2.task"
   ctr container ls -q | sed 's/^/container\t/'
+  find /sys/class/net /run/netns -mindepth 1 -maxdepth 1 -printf 'network\t%p\n' 2>/dev/null || true
 }
 
 # For tests of file systems: on overlaid folders whatever the snapshotter of the other tests is, with the image of FilesImage.

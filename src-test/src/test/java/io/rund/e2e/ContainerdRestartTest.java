@@ -53,7 +53,7 @@ class ContainerdRestartTest {
     result.expect("stays_ends", "0").expect("counts_ends", "0");
     assertEquals(result.value("before"), result.value("after"), result::toString);
     result.expectWords("exits", "exit code 7").expectWords("dies", "exit code 137");
-    String[] counted = result.value("counted").split(" ");
+    String[] counted = result.value("counted").split(" ", -1);
     assertTrue(
         IntStream.range(0, counted.length)
             .allMatch(i -> counted[i].equals(Integer.toString(i + 1))),
