@@ -8,7 +8,6 @@ import org.junit.jupiter.api.Test;
 
 /** What those learn who listen to containerd's events. */
 @E2e
-@Tag("containerd")
 class EventOrderTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(5);
 
@@ -17,6 +16,7 @@ class EventOrderTest {
       "create;start;exec-added e1;exec-started e1;exit e1 3;exit 143;delete 143;";
 
   @Test
+  @Tag("containerd")
   void eventsComeInTheOrderOfTheLifeAndAsWithRunc() {
     Result result =
         Lab.script(
