@@ -110,6 +110,34 @@ class SandboxManagerTest {
   }
 
   @Test
+  void theNetworkIsAttachedAtTheFirstStartAndLeftWithTheSandbox() throws Exception {
+    network.interfaces.add("eth0");
+    int pid = create();
+    assertTrue(network.calls.isEmpty(), "plugins may not have run yet");
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+    sandbox.end("web", "ls", 0);
+    sandbox.end("web", "", 0);
+    assertEquals(0, manager.await(NS, "web", "").exitStatus());
+    manager.delete(NS, "web", "");
+    String namespace = "/proc/" + pid + "/ns/net";
+    assertEquals(List.of(NS + ":web " + namespace, "closed"), network.calls);
+    assertEquals(List.of("eth0"), sandbox.nics);
+  }
+
+  @Test
+  void aContainerDoesNotStartWithoutItsNetwork() {
+    network.failure = RundException.precondition("eth0: cannot make a tap");
+    create();
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION,
+        "eth0: cannot make a tap",
+        () -> manager.start(NS, "web", ""));
+    assertEquals(ProcessState.Status.CREATED, manager.state(NS, "web", "").status());
+  }
+
+  @Test
   void aLifeIsReportedInOrderAndLeavesNothing() throws Exception {
     int pid = create();
     assertTrue(Files.exists(Path.of("/proc/" + pid)));
