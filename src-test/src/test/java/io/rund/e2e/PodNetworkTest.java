@@ -61,7 +61,7 @@ class PodNetworkTest {
             """
             plan=$(address_plan 10.98.0.0/24)
             for pod in e2e-a e2e-b; do
-              ip netns add $pod
+              ip netns add $pod; ip -n $pod link set lo up
               cni ADD $pod "$(bridge_plugin "$plan")" >$work/$pod || exit
             done
             ports='"portMappings":[{"hostPort":8098,"containerPort":80,"protocol":"tcp"}]'
