@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -59,6 +60,34 @@ class GuestSpecTest {
         guest.path("linux").path("namespaces").toString());
     assertEquals(
         134217728, guest.path("linux").path("resources").path("memory").path("limit").asLong());
+  }
+
+  @Test
+  void numbersOfTheHostsCpusAndLimitsOfNothingStayOnTheHost() throws IOException {
+    String json =
+        SPEC.replace(
+                "\"resources\": {",
+                "\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"1GB\", \"limit\": 0}, {\"pageSize\": \"2MB\", \"limit\": 4}], ")
+            .replace("\"cpu\": {", "\"cpu\": {\"cpus\": \"7\", \"mems\": \"1\", ");
+    JsonNode resources = guest(json).path("linux").path("resources");
+    assertEquals("{\"quota\":150000,\"period\":100000}", resources.path("cpu").toString());
+    assertEquals(
+        "[{\"pageSize\":\"2MB\",\"limit\":4}]", resources.path("hugepageLimits").toString());
+  }
+
+  @Test
+  void sysctlsOfTheSharedNetworkAreTheAgentsToWrite() throws IOException {
+    String json =
+        SPEC.replace(
+            "\"linux\": {",
+            "\"linux\": {\"sysctl\": {\"net.core.somaxconn\": \"9\", \"kernel.shmmax\": \"5\"}, ");
+    try (HostFiles files = new HostFiles("web", false)) {
+      GuestSpec spec = GuestSpec.of(spec(json), "web", files, Optional.empty());
+      assertEquals(Map.of("net.core.somaxconn", "9"), spec.sysctls());
+      assertTrue(
+          new String(spec.json(List.of()), StandardCharsets.UTF_8)
+              .contains("\"sysctl\":{\"kernel.shmmax\":\"5\"}"));
+    }
   }
 
   @Test
