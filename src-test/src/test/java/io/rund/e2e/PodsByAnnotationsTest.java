@@ -13,7 +13,8 @@ class PodsByAnnotationsTest {
 
   /**
    * Shell: pod ID makes a pod's sandbox and remembers its pid; member POD ID [FLAG...] -- COMMAND
-   * runs a container in it; inside ID COMMAND runs a command in a container.
+   * runs a container in it; inside ID COMMAND runs a command in a container; events and status_of
+   * ID tell how a container ended that has been deleted.
    */
   private static final String PODS =
       """
@@ -36,6 +37,11 @@ class PodsByAnnotationsTest {
       }
       inside() { local id=$1; shift; ctr task exec --exec-id "x$RANDOM" "$id" "$@"; }
       stopped() { task_is "$1" STOPPED; }
+      events() { ctr events >$work/events & events=$!; sleep 2; }
+      status_of() {
+        until_true 60 grep -q "/tasks/delete.*\"$1\"" $work/events
+        grep "/tasks/exit.*\"$1\"" $work/events | grep -o '"exit_status":[0-9]*' | cut -d: -f2
+      }
       """;
 
   private static Result script(String script, String id) {
@@ -85,14 +91,15 @@ class PodsByAnnotationsTest {
     Result result =
         script(
             """
+            events
             pod "$1"
             member "$1" "$1-b" -- probe sleep
             say before "$(inside "$1-b" cat /proc/sys/kernel/random/boot_id)"
             for round in 1 2; do
               member "$1" "$1-a" -- sh -c "exit $round"
-              until_true 60 stopped "$1-a"; ctr task rm "$1-a"; say "round_$round" $?
-              ctr container rm "$1-a"
+              until_true 60 stopped "$1-a"; ctr task rm "$1-a"; ctr container rm "$1-a"
             done
+            say rounds "$(status_of "$1-a" | tr '\\n' ' ')"
             member "$1" "$1-a" -- probe sleep
             kill -9 "$(pid_of "$1-a")"
             until_true 60 stopped "$1-a"; say killed $?
@@ -100,14 +107,10 @@ class PodsByAnnotationsTest {
             discard "$1-a"
             say shares "$(inside "$1-b" sh -c 'grep -c virtiofs /proc/mounts')"
             discard "$1-b" "$1"
+            kill $events
             """,
             "restart");
-    // ctr exits with the status of the task that it removes.
-    result
-        .expect("round_1", "1")
-        .expect("round_2", "2")
-        .expect("killed", "0")
-        .expect("shares", "1");
+    result.expect("rounds", "1 2").expect("killed", "0").expect("shares", "1");
     assertEquals(result.value("before"), result.value("after"), result::toString);
   }
 
@@ -144,16 +147,18 @@ class PodsByAnnotationsTest {
   void theSandboxIsAProcessThatIsOnlyRemembered() {
     script(
             """
+            events
             pod "$1"
             member "$1" "$1-a" -- probe sleep
             attempt exec inside "$1" true
             attempt metrics ctr task metrics "$1"
             ctr task kill -s TERM "$1"; until_true 60 stopped "$1"; say stopped $?
             task_is "$1-a" RUNNING; say goes_on $?
-            ctr task rm "$1"; say status $?
+            ctr task rm "$1"; say status "$(status_of "$1")"
             until_true 60 stopped "$1-a"; say member_stopped $?
-            ctr task rm "$1-a"; say member_status $?
+            ctr task rm "$1-a"; say member_status "$(status_of "$1-a")"
             ctr container rm "$1-a" "$1"
+            kill $events
             """,
             "pause")
         .expect("exec_status", "1")
@@ -177,8 +182,8 @@ class PodsByAnnotationsTest {
               --annotation io.kubernetes.cri.sandbox-cpu-period=100000 $image "$1" /pause || exit
             pod_pid=$(pid_of "$1")
             member "$1" "$1-a" --memory-limit $((50 << 20)) -- probe sleep
-            inside "$1-a" sh -c 'echo "cpus=$(nproc)"; echo "memory=$(awk "/^MemTotal/ { print int(\\$2 / 1024 / 100) }" /proc/meminfo)"
-              echo "limit=$(cat /sys/fs/cgroup/memory.max)"'
+            inside "$1-a" sh -c 'echo "cpus=$(nproc)"; echo "memory=$(awk "/^MemTotal/ { print int(\\$2 / 1024 / 100) }" /proc/meminfo)"'
+            say limit "$(ctr task metrics "$1-a" | awk '$1 == "memory.usage_limit" { print $2 }')"
             discard "$1-a" "$1"
             sandbox --annotation io.rund.memory=384MiB $image "$1-b" \
               awk '/^MemTotal/ { print "override=" int($2 / 1024 / 100) }' /proc/meminfo
@@ -200,13 +205,11 @@ class PodsByAnnotationsTest {
   void wantOfMemoryIsAnEventBeforeTheExit() {
     script(
             """
-            ctr events >$work/events & events=$!
-            sleep 2
+            events
             pod "$1"
             member "$1" "$1-a" --memory-limit $((32 << 20)) -- sh -c 'exec tail /dev/zero'
             until_true 120 stopped "$1-a"; say stopped $?
-            ctr task rm "$1-a"; say status $?
-            until_true 60 grep -q "/tasks/delete.*$1-a" $work/events
+            ctr task rm "$1-a"; say status "$(status_of "$1-a")"
             kill $events
             say order "$(grep "$1-a" $work/events | grep -o '/tasks/[a-z]*' | tr '\\n' ' ')"
             ctr container rm "$1-a"; discard "$1"
