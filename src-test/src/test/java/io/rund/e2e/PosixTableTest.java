@@ -29,7 +29,7 @@ class PosixTableTest {
   void theGuestIsAnsweredAsTheHostIs() {
     Result result =
         Lab.script(
-            Duration.ofMinutes(12),
+            Duration.ofMinutes(30),
             """
             disk_folder $work/ext4 512M || exit
             mkdir $work/ext4/writable $work/ext4/prepared
