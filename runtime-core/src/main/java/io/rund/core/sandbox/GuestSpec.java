@@ -34,6 +34,13 @@ final class GuestSpec {
   /** Bytes of one argument or variable with its final zero (include/uapi/linux/binfmts.h). */
   private static final int MAX_ARG_STRLEN = 32 * 4096;
 
+  /**
+   * The version of the OCI runtime specification that the guest's executor is told. crun 1.8 takes
+   * no other than 1.0 (src/libcrun/container.c), where containerd 1.7 and 2 write newer ones; what
+   * is new in those it ignores.
+   */
+  private static final String EXECUTOR_VERSION = "1.0.2";
+
   private final ObjectNode root;
   private final boolean readOnlyRoot;
   private final List<BlockNode> disks;
@@ -58,6 +65,7 @@ final class GuestSpec {
   static GuestSpec of(
       OciSpec spec, String containerId, HostFiles files, Optional<GuestNamespaces.Pod> pod) {
     ObjectNode root = spec.copy();
+    root.put("ociVersion", EXECUTOR_VERSION);
     GuestNamespaces.refuseThoseOfTheHost(spec);
     refuseHooks(root.path("hooks"));
     adaptMounts(root.path("mounts"), spec.bundle(), files);

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class GuestSpecTest {
   private static final String SPEC =
       """
-      {"ociVersion": "1.0.2",
+      {"ociVersion": "1.2.1",
        "process": {"args": ["true"], "apparmorProfile": "x", "selinuxLabel": "y", "cwd": "/"},
        "root": {"path": "rootfs", "readonly": true},
        "hostname": "web",
@@ -50,6 +50,7 @@ class GuestSpecTest {
   @Test
   void keepsWhatTheContainerIsAndChangesWhatAVmChanges() throws IOException {
     JsonNode guest = guest(SPEC);
+    assertEquals("1.0.2", guest.path("ociVersion").asText());
     assertEquals("web", guest.path("hostname").asText());
     assertTrue(guest.path("root").path("readonly").asBoolean());
     assertEquals("/web", guest.path("linux").path("cgroupsPath").asText());
