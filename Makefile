@@ -5,6 +5,7 @@
 #   make run     a redis in a sandbox, started by a real containerd
 #   make test    unit, C and end-to-end tests
 #   make soak    what takes hours: a thousand starts, long random file operations, a hundred thousand files (src-test/soak.sh)
+#   make matrix  what containerd may make a difference to, with containerd 1.7 and 2
 #   make bench   the benchmarks; figures in target/bench
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
@@ -32,7 +33,7 @@ c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.
 shell_sources = $(shell git ls-files --cached --others --exclude-standard | \
 	xargs -d '\n' grep -lE -m1 '^\#!/bin/(ba)?sh' 2>/dev/null)
 
-.PHONY: setup build native java run test test-native soak bench lab dist format lint clean
+.PHONY: setup build native java run test test-native soak matrix bench lab dist format lint clean
 
 setup:
 	@native/setup.sh
@@ -67,6 +68,10 @@ test-native: native
 
 soak: dist
 	@src-test/soak.sh
+
+matrix: dist
+	@$(mvn) -Dspotless.check.skip -Pe2e,matrix -pl src-test -am test-compile failsafe:integration-test@containerd-1.7 \
+		failsafe:integration-test@containerd-2 failsafe:verify@verify
 
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip
