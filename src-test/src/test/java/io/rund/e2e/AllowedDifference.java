@@ -58,6 +58,12 @@ record AllowedDifference(Pattern key, Pattern runc, Pattern rund, String because
               "relatime,rw",
               "the executor binds the terminal from another mount of devpts than runc does"),
           new AllowedDifference(
+              "sysctl\\.net/ipv4/ip_forward",
+              "1",
+              "0",
+              "a new network namespace begins with the host's value, which a CNI plugin may have"
+                  + " set; a sandbox's is its own kernel's"),
+          new AllowedDifference(
               "process\\.pid|status\\.NSpid",
               "[2-9]|\\d\\d+",
               "[2-9]|\\d\\d+",
