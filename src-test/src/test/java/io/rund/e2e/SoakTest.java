@@ -9,8 +9,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * What shows only after a long time. How long, the environment says: RUND_SOAK_CYCLES,
- * RUND_SOAK_FSX_SECONDS, RUND_SOAK_FILES.
+ * What shows only after a long time, or among many. How long and how many, the environment says:
+ * RUND_SOAK_CYCLES, RUND_SOAK_SANDBOXES, RUND_SOAK_FSX_SECONDS, RUND_SOAK_FILES.
  */
 @Soak
 class SoakTest {
@@ -38,6 +38,33 @@ class SoakTest {
     List<Long> memory = result.values("memory").stream().map(Long::parseLong).toList();
     System.err.printf("engine memory in KiB, every tenth of the cycles: %s%n", memory);
     assertTrue(memory.getLast() <= memory.getFirst() + MOST_GROWTH_KIB, memory::toString);
+  }
+
+  /** All at once, which the engine has to put in order; a lab of 6 GiB has room for 40. */
+  @Test
+  void manyRunTogetherEachAnswersAndOthersComeAndGoMeanwhile() {
+    int many = parameter("RUND_SOAK_SANDBOXES", 40);
+    HostState before = HostState.take();
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(10).plusSeconds(30L * many),
+            """
+            for i in $(seq "$2"); do launch $image "$1-$i" probe sleep >/dev/null 2>$work/$i & pids[i]=$!; done
+            for i in $(seq "$2"); do wait ${pids[i]} || say failed "$i: $(cat $work/$i)"; done
+            say running "$(ctr task ls | grep -c RUNNING)"
+            for i in $(seq "$2"); do
+              [ "$(ctr task exec --exec-id e "$1-$i" probe exit 0 && echo ok)" = ok ] || say silent $i
+            done
+            for i in 1 2 3 4 5; do sandbox $image "$1-more-$i" probe exit 3; say status $?; done
+            for i in $(seq "$2"); do discard "$1-$i"; done
+            """,
+            Lab.id("together"),
+            Integer.toString(many));
+    result.expect("running", Integer.toString(many));
+    assertEquals(List.of(), result.values("failed"), result::toString);
+    assertEquals(List.of(), result.values("silent"), result::toString);
+    assertEquals(List.of("3", "3", "3", "3", "3"), result.values("status"), result::toString);
+    HostState.assertNothingLeft(before);
   }
 
   private static Result cycles(String id, int count) {

@@ -3,6 +3,7 @@ package io.rund.core.sandbox;
 import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.sandbox.Container.Kind;
 import io.rund.core.sandbox.Container.Place;
 import io.rund.core.stdio.ProcessIo;
@@ -10,6 +11,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -19,6 +22,7 @@ import java.util.function.Function;
 final class ContainerMaker {
   private final SandboxBoot boot;
   private final EventSink events;
+  private final Admission admission = Admission.byCpus();
 
   ContainerMaker(SandboxBoot boot, EventSink events) {
     this.boot = boot;
@@ -27,23 +31,27 @@ final class ContainerMaker {
 
   /**
    * @param pods finds the sandbox of a pod by its id, or throws
+   * @param givenUp completes when nobody wants the container any more; what waits for its turn then
+   *     fails, what has begun goes on
    */
-  Container make(CreateRequest request, Function<String, Sandbox> pods) {
+  Container make(
+      CreateRequest request, Function<String, Sandbox> pods, CompletableFuture<Void> givenUp) {
     Timeline timeline = new Timeline(System.nanoTime());
     OciSpec spec = OciSpec.read(request.bundle());
     return switch (PodRole.of(spec)) {
-      case PodRole.PodSandbox() -> makePodSandbox(request, spec, timeline);
-      case PodRole.Alone() -> makeAlone(request, spec, timeline);
+      case PodRole.PodSandbox() -> makePodSandbox(request, spec, timeline, givenUp);
+      case PodRole.Alone() -> makeAlone(request, spec, timeline, givenUp);
       case PodRole.Member(String sandboxId) ->
           makeMember(request, spec, pods.apply(sandboxId), timeline);
     };
   }
 
   /** The VM of a pod. The pause container's root file system is not touched: nothing runs there. */
-  private Container makePodSandbox(CreateRequest request, OciSpec spec, Timeline timeline) {
+  private Container makePodSandbox(
+      CreateRequest request, OciSpec spec, Timeline timeline, CompletableFuture<Void> givenUp) {
     Map<String, String> sysctls = GuestSpec.ofPodSandbox(spec);
     SandboxSize size = SandboxSize.ofPod(spec, boot.config());
-    Sandbox sandbox = boot.boot(request, spec, size, vm -> {}, timeline);
+    Sandbox sandbox = boot(request, spec, size, vm -> {}, timeline, givenUp);
     try {
       setSysctls(sandbox, sysctls);
       ProcessIo io = sandbox.openIo(request, request.stdio());
@@ -59,11 +67,12 @@ final class ContainerMaker {
     }
   }
 
-  private Container makeAlone(CreateRequest request, OciSpec spec, Timeline timeline) {
+  private Container makeAlone(
+      CreateRequest request, OciSpec spec, Timeline timeline, CompletableFuture<Void> givenUp) {
     SandboxSize size = SandboxSize.of(spec, boot.config());
     try (HostFiles files = new HostFiles(request.id(), false)) {
       GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
-      Sandbox sandbox = boot.boot(request, spec, size, files::giveTo, timeline);
+      Sandbox sandbox = boot(request, spec, size, files::giveTo, timeline, givenUp);
       try {
         return create(
             request, spec, guestSpec, files, sandbox, Kind.ALONE, sandbox.anchor(), timeline);
@@ -71,6 +80,21 @@ final class ContainerMaker {
         sandbox.close();
         throw e;
       }
+    }
+  }
+
+  /** Boots when it is this request's turn. */
+  private Sandbox boot(
+      CreateRequest request,
+      OciSpec spec,
+      SandboxSize size,
+      Consumer<VirtualMachine> prepare,
+      Timeline timeline,
+      CompletableFuture<Void> givenUp) {
+    long came = System.nanoTime();
+    try (Admission.Place _ = admission.enter(request.id(), givenUp)) {
+      timeline.phase("admission", came);
+      return boot.boot(request, spec, size, prepare, timeline);
     }
   }
 

@@ -2,6 +2,7 @@ package io.rund.core.sandbox;
 
 import io.rund.core.agent.ContainerStats;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Everything that can be asked of a container; implemented by the sandbox manager, called by
@@ -15,8 +16,17 @@ public interface ContainerService {
   /**
    * Creates the container's init, in a sandbox of its own or in that of its pod, which must exist.
    * Returns its pid on the host.
+   *
+   * <p>Waits for a turn when more sandboxes are to boot than there are CPUs. {@code abandoned}
+   * completes when nobody waits for the answer any more, and so does {@link #destroy}'s call: a
+   * creation that still waits for its turn then fails with DEADLINE_EXCEEDED.
    */
-  int create(CreateRequest request);
+  int create(CreateRequest request, CompletableFuture<Void> abandoned);
+
+  /** The same for a caller that waits as long as it takes. */
+  default int create(CreateRequest request) {
+    return create(request, new CompletableFuture<>());
+  }
 
   int start(String namespace, String id, String execId);
 

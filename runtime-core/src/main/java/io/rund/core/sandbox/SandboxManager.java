@@ -23,8 +23,16 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
 
   private record Key(String namespace, String id) {}
 
-  /** Completes when the container exists; removed if it could not be made. */
-  private final Map<Key, CompletableFuture<Container>> containers = new ConcurrentHashMap<>();
+  /**
+   * A container, or one that is being made.
+   *
+   * @param created completes when the container exists
+   * @param givenUp completes when nobody wants it any more
+   */
+  private record Creation(CompletableFuture<Container> created, CompletableFuture<Void> givenUp) {}
+
+  /** What could not be made is removed. */
+  private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
   private final ContainerMaker maker;
   private final RundConfig config;
@@ -43,21 +51,23 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   }
 
   @Override
-  public int create(CreateRequest request) {
+  public int create(CreateRequest request, CompletableFuture<Void> abandoned) {
     Key key = new Key(request.namespace(), request.id());
-    CompletableFuture<Container> created = new CompletableFuture<>();
-    if (containers.putIfAbsent(key, created) != null) {
+    Creation creation = new Creation(new CompletableFuture<>(), new CompletableFuture<>());
+    if (containers.putIfAbsent(key, creation) != null) {
       throw new RundException(
           ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
     }
+    var _ = abandoned.thenRun(() -> creation.givenUp().complete(null));
     try {
-      Container container = maker.make(request, id -> pod(request.namespace(), id));
-      created.complete(container);
+      Container container =
+          maker.make(request, id -> pod(request.namespace(), id), creation.givenUp());
+      creation.created().complete(container);
       return container.pid();
     } catch (RuntimeException e) {
       log.warn("container {} could not be created: {}", request.id(), e.getMessage());
-      containers.remove(key, created);
-      created.completeExceptionally(e);
+      containers.remove(key, creation);
+      creation.created().completeExceptionally(e);
       throw e;
     }
   }
@@ -125,12 +135,13 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public ProcessState destroy(String namespace, String id) {
     Key key = new Key(namespace, id);
-    CompletableFuture<Container> created = containers.get(key);
-    if (created == null) {
+    Creation creation = containers.get(key);
+    if (creation == null) {
       throw RundException.notFound("there is no container " + id);
     }
+    creation.givenUp().complete(null);
     try {
-      Container container = created.join();
+      Container container = creation.created().join();
       container.lost();
       return remove(key, container);
     } catch (CompletionException e) {
@@ -195,6 +206,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public List<SandboxInfo> list() {
     return containers.values().stream()
+        .map(Creation::created)
         .filter(created -> created.state() == Future.State.SUCCESS)
         .map(created -> created.resultNow().info())
         .toList();
@@ -206,10 +218,11 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   }
 
   private Container container(String namespace, String id) {
-    CompletableFuture<Container> created = containers.get(new Key(namespace, id));
-    if (created == null) {
+    Creation creation = containers.get(new Key(namespace, id));
+    if (creation == null) {
       throw RundException.notFound("there is no container " + id);
     }
+    CompletableFuture<Container> created = creation.created();
     if (created.state() != Future.State.SUCCESS) {
       throw RundException.precondition("container " + id + " is still being created");
     }

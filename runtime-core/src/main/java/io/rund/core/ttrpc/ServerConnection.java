@@ -18,6 +18,7 @@ import io.rund.core.ttrpc.wire.Status;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.RejectedExecutionException;
@@ -56,6 +57,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private final Request request;
     private final Thread thread;
     private final Future<?> deadline;
+    private final CompletableFuture<Void> abandoned = new CompletableFuture<>();
 
     Call(int streamId, String name, TtrpcService.Method<?> method, Request request) {
       this.streamId = streamId;
@@ -64,17 +66,17 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
       this.request = request;
       this.thread = Thread.ofVirtual().name(name + "#" + streamId).unstarted(this);
       this.deadline =
-          method.interruptible() && request.getTimeoutNano() > 0
+          request.getTimeoutNano() > 0
               ? channel
                   .eventLoop()
-                  .schedule(thread::interrupt, request.getTimeoutNano(), TimeUnit.NANOSECONDS)
+                  .schedule(this::abandon, request.getTimeoutNano(), TimeUnit.NANOSECONDS)
               : null;
     }
 
     @Override
     public void run() {
       try {
-        send(streamId, answer(name, method, request));
+        send(streamId, answer(name, method, request, abandoned));
       } finally {
         calls.remove(this);
         server.requestEnds();
@@ -84,8 +86,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
       }
     }
 
-    /** The caller is gone. */
+    /** The caller is gone, or does not wait any longer. */
     void abandon() {
+      abandoned.complete(null);
       if (method.interruptible()) {
         thread.interrupt();
       }
@@ -178,12 +181,17 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     }
   }
 
-  private Response answer(String name, TtrpcService.Method<?> method, Request request) {
+  private Response answer(
+      String name,
+      TtrpcService.Method<?> method,
+      Request request,
+      CompletableFuture<Void> abandoned) {
     Map<String, String> metadata =
         request.getMetadataList().stream()
             .collect(Collectors.toMap(KeyValue::getKey, KeyValue::getValue, (_, last) -> last));
     try {
-      MessageLite answer = method.call(new RequestContext(metadata, notes), request.getPayload());
+      RequestContext context = new RequestContext(metadata, notes, abandoned);
+      MessageLite answer = method.call(context, request.getPayload());
       return Response.newBuilder().setPayload(answer.toByteString()).build();
     } catch (RundException e) {
       log.debug("{} failed", name, e);

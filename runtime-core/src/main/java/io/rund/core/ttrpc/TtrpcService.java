@@ -6,6 +6,7 @@ import com.google.protobuf.MessageLite;
 import com.google.protobuf.Parser;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentMap;
 
 /**
@@ -30,9 +31,13 @@ public final class TtrpcService {
    * @param metadata the last value for a key that occurs twice
    * @param connection notes that services keep for the connection, as long as it lives; shared by
    *     its requests
+   * @param abandoned completes when nobody waits for the answer any more: the connection is closed,
+   *     or the deadline has passed. On the connection's loop, so what depends on it must be short
    */
   public record RequestContext(
-      Map<String, String> metadata, ConcurrentMap<String, String> connection) {}
+      Map<String, String> metadata,
+      ConcurrentMap<String, String> connection,
+      CompletableFuture<Void> abandoned) {}
 
   /**
    * One method.

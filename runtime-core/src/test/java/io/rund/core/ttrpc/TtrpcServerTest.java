@@ -64,7 +64,16 @@ class TtrpcServerTest {
                 "Huge",
                 KeyValue.parser(),
                 (_, _) -> KeyValue.newBuilder().setValue("x".repeat(5 << 20)).build())
-            .waitingMethod("Wait", KeyValue.parser(), (_, _) -> sleep());
+            .waitingMethod("Wait", KeyValue.parser(), (_, _) -> sleep())
+            .method(
+                "Long",
+                KeyValue.parser(),
+                (context, kv) -> {
+                  waiting.countDown();
+                  context.abandoned().join();
+                  interrupted.countDown();
+                  return kv;
+                });
     server = new TtrpcServer(socket, List.of(service));
   }
 
@@ -262,6 +271,27 @@ class TtrpcServerTest {
               .build();
       raw.send(Frame.encode(1, Frame.REQUEST, request));
       assertEquals(ErrorCode.DEADLINE_EXCEEDED.grpcCode(), raw.next().getStatus().getCode());
+    }
+  }
+
+  @Test
+  void workIsToldThatItsClientHasGone() throws Exception {
+    try (TtrpcSocket connection = new TtrpcSocket(socket)) {
+      var _ = call(connection.client(), "Long", "");
+      assertTrue(waiting.await(10, TimeUnit.SECONDS));
+    }
+    assertTrue(interrupted.await(10, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void workIsToldThatItsDeadlineHasPassedAndStillAnswers() throws Exception {
+    try (Raw raw = new Raw()) {
+      Request request =
+          Raw.request("test.Echo", "Long").toBuilder()
+              .setTimeoutNano(Duration.ofMillis(20).toNanos())
+              .build();
+      raw.send(Frame.encode(1, Frame.REQUEST, request));
+      assertEquals(0, raw.next().getStatus().getCode());
     }
   }
 

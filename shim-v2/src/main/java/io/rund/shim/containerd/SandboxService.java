@@ -72,7 +72,8 @@ public final class SandboxService {
                 id,
                 bundle,
                 TaskWire.rootfs(request.getRootfsList()),
-                new CreateRequest.StdioPaths(false, "", "", "")));
+                new CreateRequest.StdioPaths(false, "", "", "")),
+            context.abandoned());
     return CreateSandboxResponse.getDefaultInstance();
   }
 

@@ -99,7 +99,8 @@ public final class TaskService {
                     request.getTerminal(),
                     request.getStdin(),
                     request.getStdout(),
-                    request.getStderr())));
+                    request.getStderr())),
+            context.abandoned());
     return CreateTaskResponse.newBuilder().setPid(pid).build();
   }
 

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
@@ -57,7 +58,7 @@ public final class FakeContainers implements ContainerService {
   }
 
   @Override
-  public int create(CreateRequest request) {
+  public int create(CreateRequest request, CompletableFuture<Void> abandoned) {
     ProcessState state =
         new ProcessState(
             request.id(),
