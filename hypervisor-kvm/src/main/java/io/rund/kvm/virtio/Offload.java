@@ -4,7 +4,9 @@ import io.rund.core.linux.EventLoop;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
@@ -33,6 +35,9 @@ public final class Offload<W extends Offload.Work<W>> {
      */
     protected abstract void perform();
   }
+
+  /** How long to wait for a thread when the host gives none. */
+  private static final long RETRY_MILLIS = 100;
 
   private final EventLoop loop;
   private final Executor threads;
@@ -108,8 +113,20 @@ public final class Offload<W extends Offload.Work<W>> {
     int slot = submitted.get();
     ring.set(slot & (ring.size() - 1), work);
     submitted.set(slot + 1);
-    if (addWorker()) {
-      threads.execute(worker);
+    startWorker();
+  }
+
+  /** Without a thread now, one may be had later: the host's limit is for all its processes. */
+  private void startWorker() {
+    if (submitted.get() != claimed.get() && addWorker()) {
+      try {
+        threads.execute(worker);
+      } catch (OutOfMemoryError e) {
+        workers.decrementAndGet();
+        logFailure("cannot start a thread for requests; tried again until it can", e);
+        CompletableFuture.delayedExecutor(RETRY_MILLIS, TimeUnit.MILLISECONDS, loop)
+            .execute(this::startWorker);
+      }
     }
   }
 
@@ -119,10 +136,17 @@ public final class Offload<W extends Offload.Work<W>> {
     return underWay;
   }
 
-  /** Runs {@code done} on the loop as soon as nothing is under way. On the loop. */
-  public void whenIdle(Runnable done) {
+  /**
+   * Drops what no thread has begun, and runs {@code done} on the loop as soon as no thread works on
+   * the rest: so a reset waits for a few requests, however many a guest has queued. On the loop.
+   */
+  public void stop(Runnable done) {
     awaitingIdle.add(done);
     idleAwaited = true;
+    for (W work = claim(); work != null; work = claim()) {
+      underWay--;
+      giveBack(work);
+    }
     settle();
   }
 
@@ -184,7 +208,16 @@ public final class Offload<W extends Offload.Work<W>> {
         return;
       }
     }
-    threads.execute(worker);
+    yieldThread();
+  }
+
+  private void yieldThread() {
+    try {
+      threads.execute(worker);
+    } catch (OutOfMemoryError e) {
+      workers.decrementAndGet();
+      loop.execute(this::startWorker);
+    }
   }
 
   private void perform(W work) {
@@ -192,10 +225,14 @@ public final class Offload<W extends Offload.Work<W>> {
       work.perform();
     } catch (Throwable t) {
       // Whatever it was: a request that never finishes would hold up the device's reset for ever.
-      if (!failureLogged) {
-        failureLogged = true;
-        log.error("{} failed; later failures are not logged", work.getClass(), t);
-      }
+      logFailure(work.getClass() + " failed", t);
+    }
+  }
+
+  private void logFailure(String what, Throwable cause) {
+    if (!failureLogged) {
+      failureLogged = true;
+      log.error("{}; later failures are not logged", what, cause);
     }
   }
 

@@ -64,10 +64,17 @@ class OffloadTest {
     CompletableFuture.runAsync(task, loop).get(30, TimeUnit.SECONDS);
   }
 
-  private CompletableFuture<Integer> idle() throws Exception {
-    CompletableFuture<Integer> idle = new CompletableFuture<>();
-    onLoop(() -> offload.whenIdle(() -> idle.complete(done.get())));
-    return idle;
+  private CompletableFuture<Integer> stop() throws Exception {
+    CompletableFuture<Integer> stopped = new CompletableFuture<>();
+    onLoop(() -> offload.stop(() -> stopped.complete(done.get())));
+    return stopped;
+  }
+
+  private void awaitIdle() throws Exception {
+    AtomicInteger left = new AtomicInteger(1);
+    while (left.get() > 0) {
+      onLoop(() -> left.set(offload.underWay()));
+    }
   }
 
   @Test
@@ -77,14 +84,61 @@ class OffloadTest {
       work.add(new Waits(i == 1));
     }
     onLoop(() -> work.forEach(offload::submit));
-    CompletableFuture<Integer> idle = idle();
+    permits.release(CAPACITY);
+    awaitIdle();
+    assertEquals(CAPACITY, done.get());
+    assertTrue(mostBusy.get() <= WORKERS, mostBusy::toString);
+  }
+
+  @Test
+  void stopWaitsForWhatIsBegunAndDropsTheRest() throws Exception {
+    onLoop(
+        () -> {
+          for (int i = 0; i < CAPACITY; i++) {
+            offload.submit(new Waits(false));
+          }
+        });
     while (busy.get() < WORKERS) {
       Thread.onSpinWait();
     }
-    assertFalse(idle.isDone());
+    CompletableFuture<Integer> stopped = stop();
+    assertFalse(stopped.isDone());
     permits.release(CAPACITY);
-    assertEquals(CAPACITY, idle.get(30, TimeUnit.SECONDS));
-    assertEquals(WORKERS, mostBusy.get());
+    assertEquals(WORKERS, stopped.get(30, TimeUnit.SECONDS));
+    onLoop(() -> offload.submit(offload.take()));
+    awaitIdle();
+    assertEquals(WORKERS + 1, done.get(), "it goes on after a stop");
+  }
+
+  @Test
+  void aHostWithoutThreadsIsTriedAgainAndHoldsUpNoStop() throws Exception {
+    AtomicInteger refusals = new AtomicInteger(2);
+    Offload<Waits> starved =
+        new Offload<>(
+            loop,
+            task -> {
+              if (refusals.getAndDecrement() > 0) {
+                throw new OutOfMemoryError("unable to create native thread");
+              }
+              threads.execute(task);
+            },
+            CAPACITY,
+            1,
+            TURN,
+            () -> new Waits(false));
+    permits.release(1);
+    onLoop(() -> starved.submit(starved.take()));
+    while (done.get() == 0) {
+      Thread.sleep(10);
+    }
+    refusals.set(Integer.MAX_VALUE);
+    CompletableFuture<Void> stopped = new CompletableFuture<>();
+    onLoop(
+        () -> {
+          starved.submit(starved.take());
+          starved.stop(() -> stopped.complete(null));
+        });
+    stopped.get(30, TimeUnit.SECONDS);
   }
 
   @Test
@@ -97,7 +151,7 @@ class OffloadTest {
           offload.submit(work);
           first.complete(work);
         });
-    assertEquals(1, idle().get(30, TimeUnit.SECONDS));
+    awaitIdle();
     onLoop(
         () -> {
           assertEquals(0, offload.underWay());
@@ -107,8 +161,8 @@ class OffloadTest {
   }
 
   @Test
-  void idleAtOnceWithNothingUnderWay() throws Exception {
-    assertTrue(idle().isDone());
+  void stopsAtOnceWithNothingUnderWay() throws Exception {
+    assertTrue(stop().isDone());
   }
 
   @Test
@@ -129,7 +183,8 @@ class OffloadTest {
               offload.submit(work[i]);
             }
           });
-      assertEquals(sum, idle().get(30, TimeUnit.SECONDS));
+      awaitIdle();
+      assertEquals(sum, done.get());
     }
   }
 }

@@ -229,7 +229,7 @@ public final class BlockDevice implements VirtioDevice {
 
   @Override
   public void reset(Runnable done) {
-    offload.whenIdle(done);
+    offload.stop(done);
   }
 
   @Override

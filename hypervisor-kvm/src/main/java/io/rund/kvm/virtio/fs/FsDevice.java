@@ -103,7 +103,7 @@ public final class FsDevice implements VirtioDevice {
   /** Nodes stay until the driver's next INIT, or the end. */
   @Override
   public void reset(Runnable done) {
-    queues[HIPRIO].whenIdle(() -> queues[REQUESTS].whenIdle(done));
+    queues[HIPRIO].stop(() -> queues[REQUESTS].stop(done));
   }
 
   @Override

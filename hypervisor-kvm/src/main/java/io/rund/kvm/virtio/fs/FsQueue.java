@@ -63,8 +63,8 @@ final class FsQueue {
     return true;
   }
 
-  /** Runs {@code done} on the loop once no thread works for this queue. */
-  void whenIdle(Runnable done) {
-    offload.whenIdle(done);
+  /** Drops what is not begun; runs {@code done} on the loop once no thread works for this queue. */
+  void stop(Runnable done) {
+    offload.stop(done);
   }
 }
