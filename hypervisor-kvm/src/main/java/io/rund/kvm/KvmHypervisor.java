@@ -10,7 +10,6 @@ import io.rund.kvm.boot.Boot;
 import io.rund.kvm.fs.NodeBudget;
 import io.rund.kvm.sys.KvmAbi;
 import io.rund.kvm.sys.KvmSystem;
-import io.rund.kvm.virtio.block.IoPool;
 import io.rund.kvm.virtio.fs.FsThreads;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,13 +17,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Makes VMs on this host's KVM. All of them share a few event loops and the threads that wait for
- * disks and file systems. Methods may be called from any thread.
+ * shared folders. Methods may be called from any thread.
  */
 public final class KvmHypervisor implements Hypervisor, AutoCloseable {
   /** Loops: device work is short, so a few serve many VMs. */
   private static final int LOOPS = 2;
-
-  private static final int DISK_THREADS = 32;
 
   /** Of the descriptors that this process may have, the part that guests may make it hold. */
   private static final double SHARED_DESCRIPTORS = 0.75;
@@ -52,7 +49,6 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
   }
 
   private final List<EventLoop> loops = new ArrayList<>();
-  private final IoPool ioPool = new IoPool(DISK_THREADS);
   private final FsThreads fsThreads = new FsThreads();
   private final NodeBudget nodes =
       new NodeBudget((int) (SHARED_DESCRIPTORS * Fd.limit()), SANDBOX_DESCRIPTORS);
@@ -84,14 +80,13 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     EventLoop loop = loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
     int slots = KvmVirtualMachine.FIXED_SLOTS + config.slots();
     Machine machine = Machine.build(config, slots, current.kvm(), current.boot(), loop);
-    return new KvmVirtualMachine(config.id(), machine, loop, ioPool, fsThreads, nodes);
+    return new KvmVirtualMachine(config.id(), machine, loop, fsThreads, nodes);
   }
 
   /** Releases what the VMs shared; they must be closed before. Idempotent. */
   @Override
   public synchronized void close() {
     loops.forEach(EventLoop::close);
-    ioPool.close();
     fsThreads.close();
     if (host != null) {
       host.kvm().close();

@@ -51,16 +51,11 @@ final class KvmVirtualMachine implements VirtualMachine {
    * @param machine owned from now on, also if this throws
    */
   KvmVirtualMachine(
-      String id,
-      Machine machine,
-      EventLoop loop,
-      IoPool ioPool,
-      FsThreads fsThreads,
-      NodeBudget nodes) {
+      String id, Machine machine, EventLoop loop, FsThreads fsThreads, NodeBudget nodes) {
     this.id = id;
     this.machine = machine;
     this.loop = loop;
-    this.ioPool = ioPool;
+    this.ioPool = new IoPool(id);
     this.vsock = new VsockDevice(loop);
     this.shares = new SharedFileSystem(id, nodes);
     try {
@@ -205,6 +200,7 @@ final class KvmVirtualMachine implements VirtualMachine {
       if (!closed) {
         closed = true;
         machine.close();
+        ioPool.close();
       }
     }
   }

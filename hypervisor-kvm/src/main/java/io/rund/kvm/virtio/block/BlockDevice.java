@@ -46,7 +46,7 @@ public final class BlockDevice implements VirtioDevice {
    */
   private static final int READ_NOW = 256 * 1024;
 
-  /** Requests a worker takes before other disks get its thread. */
+  /** Requests a worker takes before other disks of its VM get its thread. */
   private static final int TURN = 64;
 
   private static final ThreadLocal<IoVector> VECTOR =

@@ -3,38 +3,39 @@ package io.rund.kvm.virtio.block;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The platform threads that wait for disks, shared by all VMs of the engine. A device takes {@link
- * #PER_DEVICE} of them at most, so a disk that hangs holds up its own requests and no other's.
- * Threads that have had nothing to do for a while end.
+ * The platform threads that wait for the disks of one VM, and for no other's: however many of its
+ * disks hang, no sandbox but its own is without threads. A device takes {@link #PER_DEVICE} of them
+ * at most. Threads that have had nothing to do for a while end; an idle pool has none.
  */
 public final class IoPool implements AutoCloseable {
   /** Requests of one device that are worked on at once. */
   static final int PER_DEVICE = 4;
 
+  /** Requests of one VM that are worked on at once. */
+  static final int THREADS = 2 * PER_DEVICE;
+
   private static final long IDLE_SECONDS = 10;
   private static final long STACK_BYTES = 256 * 1024;
 
-  private final AtomicInteger number = new AtomicInteger();
   private final ThreadPoolExecutor executor;
 
-  /** A pool of at most {@code threads}. */
-  public IoPool(int threads) {
+  /** A pool whose threads are named after {@code vm}. */
+  public IoPool(String vm) {
     executor =
         new ThreadPoolExecutor(
-            threads,
-            threads,
+            THREADS,
+            THREADS,
             IDLE_SECONDS,
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(),
-            this::thread);
+            work -> thread("disk-" + vm, work));
     executor.allowCoreThreadTimeOut(true);
   }
 
-  private Thread thread(Runnable work) {
-    Thread thread = new Thread(null, work, "rund-disk-" + number.incrementAndGet(), STACK_BYTES);
+  private static Thread thread(String name, Runnable work) {
+    Thread thread = new Thread(null, work, name, STACK_BYTES);
     thread.setDaemon(true);
     return thread;
   }

@@ -52,7 +52,7 @@ class BlockDeviceTest {
   @TempDir Path folder;
 
   private final GuestDriver guest = new GuestDriver();
-  private final IoPool pool = new IoPool(8);
+  private final IoPool pool = new IoPool("driver");
   private Path file;
 
   @AfterEach
@@ -404,6 +404,34 @@ class BlockDeviceTest {
     for (int i = 0; i < 32; i++) {
       queue().take();
     }
+  }
+
+  @Test
+  void disksThatHangTakeAllThreadsOfTheirSandboxAndNoneOfAnother() throws IOException {
+    List<GuestDriver> slots = List.of(new GuestDriver(), new GuestDriver(), new GuestDriver());
+    List<SlowBackend> hanging = new ArrayList<>();
+    for (GuestDriver slot : slots) {
+      SlowBackend slow = new SlowBackend();
+      hanging.add(slow);
+      slot.transport.plug(new BlockDevice(slot.memory, slot.loop, pool, slow));
+      slot.start();
+      for (int i = 0; i < IoPool.PER_DEVICE; i++) {
+        slot.queue(0)
+            .submit(slot.queue(0).bytes(new byte[16]), writable(0x1000, 512), writable(0x2000, 1));
+      }
+    }
+    guest.awaitTrue(
+        "no thread is left",
+        () -> hanging.stream().mapToInt(slow -> slow.reading.get()).sum() == IoPool.THREADS);
+    try (IoPool ofAnother = new IoPool("other")) {
+      file = Files.write(folder.resolve("disk"), new byte[SECTORS * 512]);
+      BlockBackend disk = FileBackend.open(new DiskConfig(file, false));
+      guest.transport.plug(new BlockDevice(guest.memory, guest.loop, ofAnother, disk));
+      guest.start();
+      assertEquals(OK, request(FLUSH, 0));
+    }
+    hanging.forEach(slow -> slow.permits.release(IoPool.PER_DEVICE));
+    slots.forEach(GuestDriver::close);
   }
 
   @Test
