@@ -4,6 +4,7 @@ import com.google.protobuf.MessageLite;
 import com.google.protobuf.Parser;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VsockStream;
+import io.rund.core.ttrpc.Frame;
 import io.rund.core.ttrpc.TtrpcClient;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -13,13 +14,17 @@ import java.util.concurrent.CompletableFuture;
 
 /**
  * The ttrpc client on one vsock stream. Calls come from any thread; bytes move on the stream's
- * loop. What waits to be sent is bounded by the client's number of calls.
+ * loop. An agent that takes no requests is given up when {@link #MAX_UNSENT} bytes of them wait:
+ * calls end at their time limit, but what they had to say would wait for ever.
  */
 final class AgentConnection implements VsockStream.Handler {
   private static final String SERVICE = "rund.agent.v1.Agent";
 
   /** A guest that sends more at once than this yields to the other sandboxes of the loop. */
   private static final int READ_BUDGET = 16;
+
+  /** Bytes of requests that may wait for the agent: several of the longest. */
+  static final int MAX_UNSENT = 4 * Frame.MAX_PAYLOAD;
 
   /** Statistics with every counter that a kernel has are a few KiB. */
   private static final int MAX_ANSWER = 128 * 1024;
@@ -29,6 +34,7 @@ final class AgentConnection implements VsockStream.Handler {
   private final CompletableFuture<Void> whenClosed = new CompletableFuture<>();
   private final ByteBuffer received = ByteBuffer.allocate(16 * 1024);
   private final Queue<ByteBuffer> unsent = new ArrayDeque<>();
+  private long unsentBytes;
 
   AgentConnection(VsockStream stream) {
     this.stream = stream;
@@ -51,7 +57,12 @@ final class AgentConnection implements VsockStream.Handler {
         .execute(
             () -> {
               unsent.add(frame);
+              unsentBytes += frame.remaining();
               writable();
+              if (unsentBytes > MAX_UNSENT) {
+                stream.close();
+                end();
+              }
             });
   }
 
@@ -76,7 +87,7 @@ final class AgentConnection implements VsockStream.Handler {
   @Override
   public void writable() {
     for (ByteBuffer frame = unsent.peek(); frame != null; frame = unsent.peek()) {
-      stream.write(frame);
+      unsentBytes -= stream.write(frame);
       if (frame.hasRemaining()) {
         return;
       }
@@ -91,6 +102,7 @@ final class AgentConnection implements VsockStream.Handler {
 
   private void end() {
     unsent.clear();
+    unsentBytes = 0;
     client.fail(RundException.unavailable("the sandbox's agent is gone", null));
     whenClosed.complete(null);
   }
