@@ -91,16 +91,15 @@ public final class EventLoop implements Executor, AutoCloseable {
    */
   public Registration register(int fd, int interest, Handler handler) {
     assertInLoop();
-    int slot;
-    if (freeSlots.isEmpty()) {
-      slot = slots.size();
-      slots.add(null);
-    } else {
-      slot = freeSlots.removeLast();
-    }
+    int slot = freeSlots.isEmpty() ? slots.size() : freeSlots.getLast();
     Registration registration = new Registration(fd, slot, generation++ & 0x7fffffff, handler);
     control(Linux.EPOLL_CTL_ADD, fd, interest, registration.key());
-    slots.set(slot, registration);
+    if (freeSlots.isEmpty()) {
+      slots.add(registration);
+    } else {
+      freeSlots.removeLast();
+      slots.set(slot, registration);
+    }
     return registration;
   }
 
@@ -137,9 +136,9 @@ public final class EventLoop implements Executor, AutoCloseable {
       assertInLoop();
       if (open) {
         open = false;
-        control(Linux.EPOLL_CTL_DEL, fd, 0, 0);
         slots.set(slot, null);
         freeSlots.add(slot);
+        control(Linux.EPOLL_CTL_DEL, fd, 0, 0);
       }
     }
   }
@@ -191,8 +190,21 @@ public final class EventLoop implements Executor, AutoCloseable {
       registration.handler.ready(ready);
     } catch (Throwable t) {
       log.error("handler {} failed", registration.handler, t);
+      fail(registration, t);
+    }
+  }
+
+  /** Whatever else goes wrong with it, the loop serves others. */
+  private static void fail(Registration registration, Throwable cause) {
+    try {
       registration.close();
-      registration.handler.failed(t);
+    } catch (RuntimeException e) {
+      log.error("handler {} closed its descriptor too early", registration.handler, e);
+    }
+    try {
+      registration.handler.failed(cause);
+    } catch (Throwable t) {
+      log.error("handler {} failed again", registration.handler, t);
     }
   }
 

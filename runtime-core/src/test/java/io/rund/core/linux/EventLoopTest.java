@@ -68,6 +68,34 @@ class EventLoopTest {
   }
 
   @Test
+  void aHandlerThatClosesItsDescriptorAndThrowsTwiceHarmsNobody() throws Exception {
+    Fd bad = Fd.eventFd();
+    try (Fd good = Fd.eventFd()) {
+      loop.execute(
+          () ->
+              loop.register(
+                  bad.number(),
+                  Linux.EPOLLIN,
+                  new EventLoop.Handler() {
+                    @Override
+                    public void ready(int events) {
+                      bad.close();
+                      throw new IllegalStateException("broken");
+                    }
+
+                    @Override
+                    public void failed(Throwable cause) {
+                      throw new IllegalStateException("and again");
+                    }
+                  }));
+      CompletableFuture<Integer> seen = watch(good);
+      signal(bad);
+      signal(good);
+      assertEquals(Linux.EPOLLIN, seen.get(30, TimeUnit.SECONDS));
+    }
+  }
+
+  @Test
   void aHandlerThatThrowsIsToldAndTheOthersGoOn() throws Exception {
     CompletableFuture<Throwable> failure = new CompletableFuture<>();
     try (Fd bad = Fd.eventFd();
