@@ -65,13 +65,12 @@ final class ActiveDevice {
   void start(long features) {
     try {
       device.activate(features, queues);
+      for (int i = 0; i < kicks.size(); i++) {
+        registrations.add(
+            loop.register(kicks.get(i).number(), Linux.EPOLLIN, new Kick(i, kicks.get(i))));
+      }
     } catch (RuntimeException e) {
       failed(e);
-      return;
-    }
-    for (int i = 0; i < kicks.size(); i++) {
-      registrations.add(
-          loop.register(kicks.get(i).number(), Linux.EPOLLIN, new Kick(i, kicks.get(i))));
     }
   }
 

@@ -179,13 +179,17 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
       return;
     }
     quiesce();
-    closeKicks(kickFds, kickFds.size());
-    kickFds = List.of();
+    List<Fd> fds = kickFds;
     VirtioDevice unplugged = device;
+    kickFds = List.of();
     device = null;
     generation++;
     clearRegisters();
-    unplugged.close();
+    try {
+      closeKicks(fds, fds.size());
+    } finally {
+      unplugged.close();
+    }
   }
 
   /** The same as {@link #unplug}; must come before guest memory is unmapped. */
