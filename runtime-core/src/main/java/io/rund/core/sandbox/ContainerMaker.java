@@ -61,7 +61,7 @@ final class ContainerMaker {
       GivenFiles none = new GivenFiles(List.of(), List.of());
       Place place = new Place(Kind.POD_SANDBOX, pause, sandbox.anchor(), none, 0);
       return begin(new Container(request, sandbox, place, io, events, timeline));
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       sandbox.close();
       throw e;
     }
@@ -76,7 +76,7 @@ final class ContainerMaker {
       try {
         return create(
             request, spec, guestSpec, files, sandbox, Kind.ALONE, sandbox.anchor(), timeline);
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         sandbox.close();
         throw e;
       }
@@ -111,7 +111,7 @@ final class ContainerMaker {
         files.giveTo(sandbox.vm());
         Anchor anchor = anchorStart.get();
         return create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         GuestEnd.of(request.id(), sandbox.agent());
         files.given().takeBack(sandbox.vm(), sandbox.agent());
         anchorStart.discard();
@@ -173,7 +173,7 @@ final class ContainerMaker {
           "cannot run %s from the root file system on %s: %s"
               .formatted(spec.program(), RootFs.describe(request, spec), e.getMessage()),
           e);
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       io.close();
       throw e;
     }

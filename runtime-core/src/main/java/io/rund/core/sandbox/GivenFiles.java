@@ -1,7 +1,6 @@
 package io.rund.core.sandbox;
 
 import io.rund.core.agent.GuestAgent;
-import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
 import java.util.List;
 
@@ -25,7 +24,7 @@ record GivenFiles(List<String> shares, List<Integer> slots) {
   private static void quietly(int slot, Runnable action) {
     try {
       action.run();
-    } catch (RundException e) {
+    } catch (RuntimeException e) {
       Sandbox.log.debug("the disk in slot {} went with its VM: {}", slot, e.getMessage());
     }
   }

@@ -179,9 +179,11 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      vm.close();
-      network.close();
-      anchor.close();
+      try (anchor;
+          network;
+          vm) {
+        // The last is closed first, and each whatever becomes of the others.
+      }
     }
   }
 }

@@ -60,11 +60,14 @@ record SandboxBoot(
       bootPhases(timeline, started, ready, hello);
       timeline.phase("agent hello", ready);
       return new Sandbox(id, size, vm, anchor, agent, hello, network);
-    } catch (RuntimeException e) {
-      if (vm != null) {
-        vm.close();
+    } catch (Throwable e) {
+      try {
+        if (vm != null) {
+          vm.close();
+        }
+      } finally {
+        anchorStart.discard();
       }
-      anchorStart.discard();
       throw e;
     }
   }

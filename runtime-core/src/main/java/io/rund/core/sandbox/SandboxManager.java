@@ -64,7 +64,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
           maker.make(request, id -> pod(request.namespace(), id), creation.givenUp());
       creation.created().complete(container);
       return container.pid();
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
+      // An Error too, such as a host without threads: a deletion waits for the creation's end.
       log.warn("container {} could not be created: {}", request.id(), e.getMessage());
       containers.remove(key, creation);
       creation.created().completeExceptionally(e);
@@ -124,12 +125,13 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
 
   @Override
   public ProcessState delete(String namespace, String id, String execId) {
-    Container container = container(namespace, id);
+    Creation creation = creation(namespace, id);
+    Container container = creation.created().resultNow();
     if (!execId.isEmpty()) {
       return container.deleteExec(execId);
     }
     container.process("").assertDeletable();
-    return remove(new Key(namespace, id), container);
+    return remove(new Key(namespace, id), creation);
   }
 
   @Override
@@ -143,17 +145,19 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     try {
       Container container = creation.created().join();
       container.lost();
-      return remove(key, container);
+      return remove(key, creation);
     } catch (CompletionException e) {
       throw RundException.notFound("container " + id + " could not be created");
     }
   }
 
   /** The one way out of a container's life; whoever comes second finds nothing. */
-  private ProcessState remove(Key key, Container container) {
-    if (containers.remove(key) == null) {
+  private ProcessState remove(Key key, Creation creation) {
+    // Not one that has been made under the same name meanwhile.
+    if (!containers.remove(key, creation)) {
       throw RundException.notFound("there is no container " + key.id());
     }
+    Container container = creation.created().resultNow();
     try {
       container.leaveGuest();
     } finally {
@@ -218,15 +222,19 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   }
 
   private Container container(String namespace, String id) {
+    return creation(namespace, id).created().resultNow();
+  }
+
+  /** A creation that has succeeded. */
+  private Creation creation(String namespace, String id) {
     Creation creation = containers.get(new Key(namespace, id));
     if (creation == null) {
       throw RundException.notFound("there is no container " + id);
     }
-    CompletableFuture<Container> created = creation.created();
-    if (created.state() != Future.State.SUCCESS) {
+    if (creation.created().state() != Future.State.SUCCESS) {
       throw RundException.precondition("container " + id + " is still being created");
     }
-    return created.resultNow();
+    return creation;
   }
 
   /** Ends every sandbox, in parallel. */

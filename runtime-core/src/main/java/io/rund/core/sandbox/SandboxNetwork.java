@@ -71,6 +71,10 @@ final class SandboxNetwork implements AutoCloseable {
     } catch (RundException e) {
       failure = e;
       throw e;
+    } catch (RuntimeException e) {
+      failure =
+          RundException.internal("cannot attach sandbox " + sandbox + " to its network: " + e, e);
+      throw failure;
     }
     timeline.phase("attach network", began);
   }
@@ -85,10 +89,12 @@ final class SandboxNetwork implements AutoCloseable {
       Card card = cards.get(i);
       try {
         interfaces.add(new GuestInterface(vm.plug(card.nic()), card.config()));
-      } catch (RundException e) {
+      } catch (RuntimeException e) {
         // The VM has the others.
         cards.subList(i + 1, cards.size()).forEach(each -> each.nic().tap().close());
-        throw failure("a network card for " + card.config().name(), e);
+        throw e instanceof RundException known
+            ? failure("a network card for " + card.config().name(), known)
+            : e;
       }
     }
     if (interfaces.isEmpty()) {

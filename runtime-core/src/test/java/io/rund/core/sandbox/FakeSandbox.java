@@ -61,7 +61,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   private final Map<Integer, Consumer<VsockStream>> listeners = new ConcurrentHashMap<>();
 
   /** Thrown when a card is plugged, if set. */
-  volatile RundException nicFailure;
+  volatile RuntimeException nicFailure;
 
   /** Thrown by the agent's configureNetwork, if set. */
   volatile RundException networkFailure;

@@ -43,6 +43,9 @@ class SandboxManagerTest {
   private FakeSandbox sandbox;
   private SandboxManager manager;
 
+  /** Thrown while a sandbox boots, if set. */
+  private Error connectFailure;
+
   @BeforeAll
   static void buildAnchor() throws Exception {
     NativeBinaries.build();
@@ -58,7 +61,12 @@ class SandboxManagerTest {
     manager =
         new SandboxManager(
             vm -> sandbox,
-            vm -> CompletableFuture.completedFuture(sandbox),
+            vm -> {
+              if (connectFailure != null) {
+                throw connectFailure;
+              }
+              return CompletableFuture.completedFuture(sandbox);
+            },
             network,
             loop,
             config,
@@ -107,6 +115,16 @@ class SandboxManagerTest {
     RundException e = assertThrows(RundException.class, call::run);
     assertEquals(code, e.code(), e.getMessage());
     assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  @Test
+  void aHostWithoutThreadsLeavesNothingOfACreation() {
+    connectFailure = new OutOfMemoryError("unable to create native thread");
+    assertThrows(OutOfMemoryError.class, this::create);
+    assertTrue(sandbox.closed);
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.destroy(NS, "web"));
+    connectFailure = null;
+    assertTrue(create() > 0);
   }
 
   @Test

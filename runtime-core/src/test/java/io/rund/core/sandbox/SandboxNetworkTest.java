@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.jna.LastErrorException;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
@@ -70,6 +71,19 @@ class SandboxNetworkTest {
     sandbox.nicFailure = new RundException(ErrorCode.RESOURCE_EXHAUSTED, "no slot");
     RundException e = assertThrows(RundException.class, () -> network.attach(NAMESPACE, timeline));
     assertTrue(e.getMessage().contains("a network card for eth0: no slot"), e.getMessage());
+    pod.taps.forEach(tap -> assertFalse(tap.isOpen()));
+    network.close();
+  }
+
+  @Test
+  void whatNobodyForesawIsAFailureToo() {
+    pod.interfaces.addAll(List.of("eth0", "net1"));
+    sandbox.nicFailure = new LastErrorException(24);
+    for (int i = 0; i < 2; i++) {
+      RundException e =
+          assertThrows(RundException.class, () -> network.attach(NAMESPACE, timeline));
+      assertTrue(e.getMessage().contains("errno was 24"), e.getMessage());
+    }
     pod.taps.forEach(tap -> assertFalse(tap.isOpen()));
     network.close();
   }
