@@ -35,6 +35,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final SandboxNetwork network;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final CompletableFuture<Void> released = new CompletableFuture<>();
 
   /** In the order in which they came; guarded by itself, as is {@link #ended}. */
   private final Set<Container> containers = new LinkedHashSet<>();
@@ -176,14 +177,19 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     return anchor.pid();
   }
 
+  /** When it returns nothing of the sandbox is left, also if somebody else closes it already. */
   @Override
   public void close() {
-    if (closed.compareAndSet(false, true)) {
-      try (anchor;
-          network;
-          vm) {
-        // The last is closed first, and each whatever becomes of the others.
-      }
+    if (!closed.compareAndSet(false, true)) {
+      released.join();
+      return;
+    }
+    try (anchor;
+        network;
+        vm) {
+      // The last is closed first, and each whatever becomes of the others.
+    } finally {
+      released.complete(null);
     }
   }
 }

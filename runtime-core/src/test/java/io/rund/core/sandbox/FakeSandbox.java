@@ -40,6 +40,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   volatile boolean closed;
 
+  /** What a close waits for. */
+  volatile CompletableFuture<Void> mayClose = CompletableFuture.completedFuture(null);
+
   /** What the agent was told to create. */
   volatile String createdSpec;
 
@@ -164,6 +167,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void close() {
+    mayClose.join();
     closed = true;
     open.values().forEach(share -> share.root().close());
     exited.complete(new VmExit.Closed());

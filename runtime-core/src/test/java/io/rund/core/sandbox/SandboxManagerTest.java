@@ -21,6 +21,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -115,6 +117,21 @@ class SandboxManagerTest {
     RundException e = assertThrows(RundException.class, call::run);
     assertEquals(code, e.code(), e.getMessage());
     assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  @Test
+  void aDeletionReturnsWhenNothingIsLeftOfASandboxThatEndsByItself() throws Exception {
+    int pid = create();
+    sandbox.mayClose = new CompletableFuture<>();
+    sandbox.vmFails("KVM_EXIT_INTERNAL_ERROR");
+    manager.await(NS, "web", "");
+    CompletableFuture<Void> deleted =
+        CompletableFuture.runAsync(() -> manager.delete(NS, "web", ""));
+    assertThrows(TimeoutException.class, () -> deleted.get(100, TimeUnit.MILLISECONDS));
+    sandbox.mayClose.complete(null);
+    deleted.get(30, TimeUnit.SECONDS);
+    assertTrue(sandbox.closed);
+    assertFalse(Files.exists(Path.of("/proc/" + pid)), "its anchor is gone");
   }
 
   @Test
