@@ -41,7 +41,7 @@ final class Redirect {
   }
 
   /**
-   * Redirects.
+   * Redirects; nothing is left if that fails.
    *
    * @return whether the interface had no queueing discipline for what arrives, which {@link
    *     #remove} has to know
@@ -52,6 +52,18 @@ final class Redirect {
       removeFilter(from);
     }
     try {
+      addFilter(from, to);
+    } catch (LastErrorException e) {
+      if (made) {
+        remove(from, true);
+      }
+      throw e;
+    }
+    return made;
+  }
+
+  private void addFilter(int from, int to) {
+    try {
       addMatchall(from, to);
     } catch (LastErrorException e) {
       if (e.getErrorCode() != Linux.ENOENT) {
@@ -60,7 +72,6 @@ final class Redirect {
       // The kernel has no such classifier; older than that one is u32.
       addU32(from, to);
     }
-    return made;
   }
 
   private boolean makeQdisc(int link) {

@@ -250,6 +250,23 @@ class CniNetworkTest {
   }
 
   @Test
+  void aRedirectionThatFailsLeavesNothing() {
+    network.veth("eth0", MAC, 1500);
+    String before = network.podState();
+    int from = Integer.parseInt(network.inPod("ip -o link show eth0").split(":", -1)[0]);
+    try (Namespace namespace = Namespace.open(network.podNamespace())) {
+      assertThrows(RundException.class, () -> namespace.call(() -> redirect(from, 99_999)));
+    }
+    assertEquals(before, network.podState());
+  }
+
+  private static boolean redirect(int from, int to) {
+    try (Netlink netlink = Netlink.open()) {
+      return new Redirect(netlink).add(from, to);
+    }
+  }
+
+  @Test
   void anInterfaceThatIsGoneIsNoErrorAtTheEnd() {
     network.veth("eth0", MAC, 1500);
     Attachment attachment = attach();
