@@ -27,6 +27,24 @@ final class Xattrs {
   }
 
   int set(long id, Text name, MemorySegment value, int flags, boolean killSgid) {
+    return change(
+        id,
+        name,
+        killSgid,
+        path -> FileCalls.setxattr(path, name.address(), value.address(), value.byteSize(), flags));
+  }
+
+  int remove(long id, Text name) {
+    return change(id, name, false, path -> FileCalls.removexattr(path, name.address()));
+  }
+
+  /** What is done to the file at a path; returns 0, or -1 with errno. */
+  @FunctionalInterface
+  private interface Change {
+    int apply(long path);
+  }
+
+  private int change(long id, Text name, boolean killSgid, Change change) {
     if (!allows(name)) {
       return -Linux.EOPNOTSUPP;
     }
@@ -35,12 +53,9 @@ final class Xattrs {
       return Names.refusal(id);
     }
     try {
-      if (node.share.readOnly) {
-        return -Linux.EROFS;
-      }
-      long path = Worker.changing(killSgid).absolute(node.fd);
-      return FileCalls.result(
-          FileCalls.setxattr(path, name.address(), value.address(), value.byteSize(), flags));
+      return node.share.readOnly
+          ? -Linux.EROFS
+          : FileCalls.result(change.apply(Worker.changing(killSgid).absolute(node.fd)));
     } finally {
       node.release();
     }
@@ -77,25 +92,6 @@ final class Xattrs {
     try {
       long path = Worker.current().absolute(node.fd);
       return (int) FileCalls.result(FileCalls.listxattr(path, out.address(), out.byteSize()));
-    } finally {
-      node.release();
-    }
-  }
-
-  int remove(long id, Text name) {
-    if (!allows(name)) {
-      return -Linux.EOPNOTSUPP;
-    }
-    Node node = nodes.acquire(id);
-    if (node == null) {
-      return Names.refusal(id);
-    }
-    try {
-      if (node.share.readOnly) {
-        return -Linux.EROFS;
-      }
-      long path = Worker.changing(false).absolute(node.fd);
-      return FileCalls.result(FileCalls.removexattr(path, name.address()));
     } finally {
       node.release();
     }
