@@ -1,9 +1,12 @@
 package io.rund.core.linux;
 
+import com.sun.jna.LastErrorException;
 import com.sun.jna.Memory;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /** Both ends of a close-on-exec pipe; each is its own {@link Fd} and may be closed alone. */
@@ -14,6 +17,20 @@ public record Pipe(Fd readEnd, Fd writeEnd) {
     int[] fds = new int[2];
     Libc.pipe2(fds, Linux.O_CLOEXEC);
     return new Pipe(new Fd(fds[0]), new Fd(fds[1]));
+  }
+
+  /** Several; if one of them cannot be made, none stays open. */
+  public static List<Pipe> open(int count) {
+    List<Pipe> pipes = new ArrayList<>();
+    try {
+      while (pipes.size() < count) {
+        pipes.add(open());
+      }
+      return pipes;
+    } catch (LastErrorException e) {
+      pipes.forEach(Pipe::close);
+      throw e;
+    }
   }
 
   /** Closes both ends. */

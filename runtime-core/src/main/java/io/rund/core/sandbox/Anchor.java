@@ -56,14 +56,14 @@ public final class Anchor implements AutoCloseable {
       EventLoop loop, Path binary, String id, NetworkNamespace netns, Optional<Path> cgroup) {
     List<String> command =
         List.of(binary.toString(), id, argument(netns), cgroup.map(Path::toString).orElse("-"));
-    Pipe input = Pipe.open();
-    Pipe status = Pipe.open();
+    List<Pipe> pipes = Pipe.open(2);
+    Pipe input = pipes.getFirst();
+    Pipe status = pipes.getLast();
     ChildProcess process;
     try {
       process = ChildProcess.spawn(loop, command, input.readEnd(), status.writeEnd());
     } catch (LastErrorException e) {
-      input.close();
-      status.close();
+      pipes.forEach(Pipe::close);
       throw RundException.internal(
           "cannot start " + binary + " (" + e.getMessage() + "); is rund completely installed?", e);
     }

@@ -49,9 +49,10 @@ final class BinaryLog implements LogTarget {
 
   /** Starts the program and waits until it is ready. */
   static BinaryLog start(EventLoop loop, Owner owner, URI uri, boolean terminal) {
-    Pipe stdout = Pipe.open();
-    Pipe stderr = Pipe.open();
-    Pipe ready = Pipe.open();
+    List<Pipe> pipes = Pipe.open(3);
+    Pipe stdout = pipes.get(0);
+    Pipe stderr = pipes.get(1);
+    Pipe ready = pipes.get(2);
     BinaryLog target;
     try (Fd none = Fd.open("/dev/null", Linux.O_RDWR)) {
       target =
@@ -77,9 +78,7 @@ final class BinaryLog implements LogTarget {
                       FIRST_FD + 2,
                       ready.writeEnd())));
     } catch (LastErrorException e) {
-      stdout.close();
-      stderr.close();
-      ready.close();
+      pipes.forEach(Pipe::close);
       throw new RundException(
           ErrorCode.INVALID_ARGUMENT,
           "cannot start the logging program %s: %s".formatted(uri.getPath(), e.getMessage()),
