@@ -1,6 +1,7 @@
 package io.rund.core.sandbox;
 
 import com.sun.jna.LastErrorException;
+import com.sun.jna.Native;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
@@ -12,6 +13,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntSupplier;
@@ -30,6 +32,9 @@ final class PortForward implements AutoCloseable {
 
   /** Connections accepted before the loop's other handlers have their turn. */
   private static final int BUDGET = 16;
+
+  /** How long nobody is accepted when the host cannot, for want of descriptors. */
+  private static final long PAUSE_MILLIS = 100;
 
   /** struct sockaddr_in6; the port is at offset 2 in that of IPv4 too. */
   private static final int ADDRESS_SIZE = 28;
@@ -68,6 +73,7 @@ final class PortForward implements AutoCloseable {
       int flags = Linux.O_NONBLOCK | Linux.O_CLOEXEC;
       int number = Libc.Try.accept4(listener.number(), 0, 0, flags);
       if (number < 0) {
+        pauseUnlessEmpty();
         return;
       }
       Fd socket = new Fd(number);
@@ -77,6 +83,18 @@ final class PortForward implements AutoCloseable {
       } else {
         Thread.startVirtualThread(() -> connect(socket));
       }
+    }
+  }
+
+  /** The connection stays and the loop would be told of it again at once, for ever. */
+  private void pauseUnlessEmpty() {
+    int error = Native.getLastError();
+    if (error != Linux.EAGAIN && error != Linux.EINTR) {
+      log.warn("sandbox {}: port-forward: cannot accept: errno {}", sandbox, error);
+      EventLoop.Registration paused = registration;
+      paused.interest(0);
+      CompletableFuture.delayedExecutor(PAUSE_MILLIS, TimeUnit.MILLISECONDS, vm.loop())
+          .execute(() -> paused.interest(Linux.EPOLLIN));
     }
   }
 

@@ -15,6 +15,7 @@ import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
@@ -104,6 +105,27 @@ class PortForwardTest {
       loop.execute(() -> echo.handler.closed());
       assertEquals(-1, client.getInputStream().read());
     }
+  }
+
+  @Test
+  void aHostThatCannotAcceptDoesNotSpinTheLoop() throws Exception {
+    // Always readable and no socket: every accept fails.
+    try (Fd broken = Fd.eventFd();
+        Arena arena = Arena.ofConfined()) {
+      Libc.Try.write(broken.number(), arena.allocateFrom(ValueLayout.JAVA_LONG, 1).address(), 8);
+      PortForward failing = new PortForward("s", broken, sandbox, sandbox, () -> VSOCK_PORT);
+      long began = loopCpuNanos();
+      Thread.sleep(500);
+      long used = loopCpuNanos() - began;
+      failing.close();
+      assertTrue(used < 100_000_000, () -> used + " ns of CPU time");
+    }
+  }
+
+  private long loopCpuNanos() {
+    return CompletableFuture.supplyAsync(
+            ManagementFactory.getThreadMXBean()::getCurrentThreadCpuTime, loop)
+        .join();
   }
 
   @Test
