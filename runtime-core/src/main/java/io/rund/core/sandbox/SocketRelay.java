@@ -6,6 +6,7 @@ import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
+import io.rund.core.linux.Readiness;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -36,8 +37,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
   private boolean toGuestEnded;
   private boolean toHostEnded;
   private boolean over;
-  private EventLoop.Registration registration;
-  private int interest;
+  private final Readiness readiness;
 
   /**
    * In the accept callback of the stream.
@@ -49,6 +49,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
     this.socket = socket;
     this.stream = stream;
     this.ended = ended;
+    this.readiness = new Readiness(stream.loop(), socket.number(), this);
     stream.handler(this);
     stream.loop().execute(this::move);
   }
@@ -63,7 +64,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
       end();
       return;
     }
-    await(
+    readiness.await(
         (toGuestEnded || toGuest.hasRemaining() ? 0 : Linux.EPOLLIN)
             | (toHost.hasRemaining() ? Linux.EPOLLOUT : 0));
     if (again) {
@@ -134,21 +135,6 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
     }
   }
 
-  private void await(int events) {
-    if (interest == events) {
-      return;
-    }
-    interest = events;
-    if (registration != null) {
-      // Without interest even a hang-up would be reported again and again.
-      registration.close();
-      registration = null;
-    }
-    if (events != 0) {
-      registration = stream.loop().register(socket.number(), events, this);
-    }
-  }
-
   @Override
   public void ready(int events) {
     move();
@@ -156,8 +142,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
 
   @Override
   public void failed(Throwable cause) {
-    registration = null;
-    interest = 0;
+    readiness.lost();
     end();
   }
 
@@ -181,7 +166,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
       return;
     }
     over = true;
-    await(0);
+    readiness.await(0);
     socket.close();
     stream.close();
     arena.close();

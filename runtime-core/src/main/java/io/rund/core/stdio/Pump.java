@@ -3,6 +3,7 @@ package io.rund.core.stdio;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Linux;
+import io.rund.core.linux.Readiness;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
@@ -30,13 +31,13 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
    */
   ByteBuffer buffer;
 
-  private EventLoop.Registration registration;
-  private int interest;
+  private final Readiness readiness;
   private boolean ended;
 
   Pump(Fifo fifo, VsockStream stream) {
     this.fifo = fifo;
     this.stream = stream;
+    this.readiness = new Readiness(stream.loop(), fifo.number(), this);
     stream.handler(this);
   }
 
@@ -70,18 +71,7 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
 
   /** Waits for the FIFO; 0 waits for nothing. */
   final void await(int events) {
-    if (interest == events) {
-      return;
-    }
-    interest = events;
-    if (registration != null) {
-      // Without interest even a hang-up would be reported again and again.
-      registration.close();
-      registration = null;
-    }
-    if (events != 0) {
-      registration = stream.loop().register(fifo.number(), events, this);
-    }
+    readiness.await(events);
   }
 
   @Override
@@ -91,7 +81,7 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
 
   @Override
   public final void failed(Throwable cause) {
-    registration = null;
+    readiness.lost();
     end();
   }
 
