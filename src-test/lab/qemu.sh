@@ -1,19 +1,20 @@
 # shellcheck shell=bash
 # The QEMU that emulates the lab. Sourced by `lab`.
 #
-# Debian 12's, 7.2, does not do: with two guests at work the lab's kernel stood still ("soft lockup" on both CPUs, in
-# KVM_RUN), and JVMs ended with SIGILL in code that they had just compiled. So there it is the one of Debian's
-# backports, unpacked (never installed) into $lab/qemu.
+# Up to 10.1 a CPU that runs a nested guest sets its pending interrupts without a lock (target/i386 svm_helper.c, helper_vmrun): it loses
+# those that another thread sets at that moment, and a guest, or the lab, stands still. 10.0 also took interrupts in places where they
+# are off, and the lab's kernel died of it; 7.2, Debian 12's, stood still with two guests at work. So where the machine's own is older it is the one of
+# Debian 13's backports, unpacked (never installed) with its libraries into $lab/qemu-trixie.
 
 # Sets $qemu, the command.
 qemu_up() {
-  local codename major
+  local major root=$lab/qemu-trixie
   command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: run 'make setup'"
   qemu=(qemu-system-x86_64)
   major=$(qemu-system-x86_64 --version | sed -n '1s/.*version \([0-9]*\).*/\1/p')
-  [ "$major" -lt 8 ] || return 0
-  # shellcheck source=/dev/null
-  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  [ -x "$lab/qemu/usr/bin/qemu-system-x86_64" ] || debian_unpack "$lab/qemu" "$codename-backports" qemu-system-x86 qemu-system-data seabios
-  qemu=("$lab/qemu/usr/bin/qemu-system-x86_64" -L "$lab/qemu/usr/share/qemu" -L "$lab/qemu/usr/share/seabios")
+  [ "$major" -lt 11 ] || return 0
+  [ -x "$root/usr/bin/qemu-system-x86_64" ] || debian_unpack_whole "$root" trixie-backports qemu-system-x86 qemu-system-common qemu-system-data seabios
+  # Its own loader: the C library of this machine is older than what it was built with.
+  qemu=("$root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/qemu-system-x86_64"
+    -L "$root/usr/share/qemu" -L "$root/usr/share/seabios")
 }
