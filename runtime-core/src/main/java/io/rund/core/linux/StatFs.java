@@ -19,6 +19,7 @@ public record StatFs(long type, long bytes) {
   /** Size of struct statfs, in which f_type, f_bsize and f_blocks are the first words. */
   private static final int SIZE = 120;
 
+  /** File systems without storage or memory of their own that a host may have (the same file). */
   private static final Map<Long, String> KERNEL_VIEWS =
       Map.ofEntries(
           Map.entry(0x9fa0L, "/proc"),
@@ -32,7 +33,19 @@ public record StatFs(long type, long bytes) {
           Map.entry(0xcafe4a11L, "bpffs"),
           Map.entry(0x62656570L, "configfs"),
           Map.entry(0x6e736673L, "namespace"),
-          Map.entry(0x19800202L, "message queues"));
+          Map.entry(0x19800202L, "message queues"),
+          Map.entry(0xf97cff8cL, "SELinux"),
+          Map.entry(0x43415d53L, "Smack"),
+          Map.entry(0x5a3c69f0L, "AppArmor"),
+          Map.entry(0xde5e81e4L, "EFI variables"),
+          Map.entry(0x6165676cL, "pstore"),
+          Map.entry(0x42494e4dL, "binfmt_misc"),
+          Map.entry(0x65735543L, "FUSE connections"),
+          Map.entry(0x07655821L, "resctrl"),
+          Map.entry(0x6c6f6f70L, "binder"),
+          Map.entry(0x6e667364L, "nfsd"),
+          Map.entry(0x67596969L, "rpc_pipefs"),
+          Map.entry(0xabba1974L, "xenfs"));
 
   /**
    * Of the file system that a file is on.
