@@ -23,8 +23,6 @@ public final class Libc {
 
   public static native int close(int fd) throws LastErrorException;
 
-  public static native int dup(int fd) throws LastErrorException;
-
   public static native int fcntl(int fd, int command, long argument) throws LastErrorException;
 
   public static native int ioctl(int fd, long request, long argument) throws LastErrorException;

@@ -4,9 +4,9 @@ import com.sun.jna.Native;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
+import io.rund.core.linux.Interest;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
-import io.rund.core.linux.Readiness;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -37,7 +37,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
   private boolean toGuestEnded;
   private boolean toHostEnded;
   private boolean over;
-  private final Readiness readiness;
+  private final Interest interest;
 
   /**
    * In the accept callback of the stream.
@@ -49,7 +49,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
     this.socket = socket;
     this.stream = stream;
     this.ended = ended;
-    this.readiness = new Readiness(stream.loop(), socket.number(), this);
+    this.interest = new Interest(stream.loop(), socket.number(), this);
     stream.handler(this);
     stream.loop().execute(this::move);
   }
@@ -64,7 +64,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
       end();
       return;
     }
-    readiness.await(
+    interest.await(
         (toGuestEnded || toGuest.hasRemaining() ? 0 : Linux.EPOLLIN)
             | (toHost.hasRemaining() ? Linux.EPOLLOUT : 0));
     if (again) {
@@ -142,7 +142,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
 
   @Override
   public void failed(Throwable cause) {
-    readiness.lost();
+    interest.lost();
     end();
   }
 
@@ -166,7 +166,7 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
       return;
     }
     over = true;
-    readiness.await(0);
+    interest.await(0);
     socket.close();
     stream.close();
     arena.close();

@@ -2,8 +2,8 @@ package io.rund.core.stdio;
 
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
+import io.rund.core.linux.Interest;
 import io.rund.core.linux.Linux;
-import io.rund.core.linux.Readiness;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
@@ -31,13 +31,13 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
    */
   ByteBuffer buffer;
 
-  private final Readiness readiness;
+  private final Interest interest;
   private boolean ended;
 
   Pump(Fifo fifo, VsockStream stream) {
     this.fifo = fifo;
     this.stream = stream;
-    this.readiness = new Readiness(stream.loop(), fifo.number(), this);
+    this.interest = new Interest(stream.loop(), fifo.number(), this);
     stream.handler(this);
   }
 
@@ -71,7 +71,7 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
 
   /** Waits for the FIFO; 0 waits for nothing. */
   final void await(int events) {
-    readiness.await(events);
+    interest.await(events);
   }
 
   @Override
@@ -81,7 +81,7 @@ abstract sealed class Pump implements VsockStream.Handler, EventLoop.Handler
 
   @Override
   public final void failed(Throwable cause) {
-    readiness.lost();
+    interest.lost();
     end();
   }
 

@@ -88,7 +88,6 @@ final class Wire {
   static final int FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
 
   static final int OPEN_KILL_SUIDGID = 1;
-  static final int GETATTR_FH = 1;
   static final int FSYNC_FDATASYNC = 1;
   static final int WRITE_CACHE = 1;
   static final int WRITE_KILL_SUIDGID = 1 << 2;

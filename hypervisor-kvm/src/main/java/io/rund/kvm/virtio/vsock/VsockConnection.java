@@ -203,10 +203,6 @@ final class VsockConnection implements VsockStream {
     this.handler = handler;
   }
 
-  boolean hasHandler() {
-    return handler != null;
-  }
-
   @Override
   public EventLoop loop() {
     return device.loop();

@@ -5,7 +5,7 @@ package io.rund.core.linux;
  * waits for something: without interest even a hang-up would be reported, again and again. On the
  * loop.
  */
-public final class Readiness {
+public final class Interest {
   private final EventLoop loop;
   private final int fd;
   private final EventLoop.Handler handler;
@@ -13,7 +13,7 @@ public final class Readiness {
   private int interest;
 
   /** Waits for nothing yet. */
-  public Readiness(EventLoop loop, int fd, EventLoop.Handler handler) {
+  public Interest(EventLoop loop, int fd, EventLoop.Handler handler) {
     this.loop = loop;
     this.fd = fd;
     this.handler = handler;
