@@ -35,6 +35,9 @@ final class DoctorCommand implements Callable<Integer> {
       checks.add(Check.failed("configuration", e.getMessage(), "correct " + rund.configFile()));
     }
     checks.add(FileChecks.cgroups(Path.of("/sys/fs/cgroup")));
+    checks.add(
+        ModuleChecks.network(
+            Path.of("/lib/modules", System.getProperty("os.version")), Path.of("/sys/module")));
     checks.addAll(ContainerdChecks.of(Path.of("/proc")));
     return checks;
   }

@@ -66,6 +66,17 @@ class DoctorTest {
   }
 
   @Test
+  void modulesOfTheNetwork() throws Exception {
+    Path loaded = folder.resolve("module");
+    wrong(ModuleChecks.network(folder, loaded), "no tun, sch_ingress, act_mirred, cls_matchall or");
+    file("modules.builtin", "kernel/drivers/net/tun.ko\nkernel/net/sched/sch_ingress.ko\n");
+    file("modules.dep", "kernel/net/sched/act_mirred.ko.xz: kernel/net/sched/other.ko.xz\n");
+    wrong(ModuleChecks.network(folder, loaded), "no cls_matchall or cls_u32");
+    file("module/cls_u32/refcnt", "0");
+    right(ModuleChecks.network(folder, loaded));
+  }
+
+  @Test
   void shims() throws Exception {
     wrong(ContainerdChecks.shim("/nowhere:" + folder), "not on containerd's PATH");
     Path shim = file("containerd-shim-rund-v2", "");
