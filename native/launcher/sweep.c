@@ -46,6 +46,21 @@ static bool is_abandoned(const char *directory) {
     return time(NULL) - status.st_mtime > DAY && !is_listening(path);
 }
 
+// With the cgroups of its sandboxes, which a killed engine leaves, too.
+static void remove_cgroup(const char *path) {
+    DIR *entries = opendir(path);
+    struct dirent *entry;
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+            unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
+        }
+    }
+    if (entries != NULL) {
+        closedir(entries);
+    }
+    rmdir(path);
+}
+
 static void remove_directory(const char *directory) {
     // The lock last: who waits for it sees that it is gone and begins anew.
     static const char *const names[] = {"engine.sock", "engine.log", "engine.log.1", "engine.lock"};
@@ -56,7 +71,7 @@ static void remove_directory(const char *directory) {
     }
     rmdir(directory);
     snprintf(path, sizeof path, "/sys/fs/cgroup/rund/%s", strrchr(directory, '/') + 1);
-    rmdir(path);
+    remove_cgroup(path);
 }
 
 static void sweep(const char *directory) {

@@ -21,6 +21,7 @@ import io.rund.kvm.virtio.fs.FsDevice;
 import io.rund.kvm.virtio.fs.FsThreads;
 import io.rund.kvm.virtio.net.NetDevice;
 import io.rund.kvm.virtio.vsock.VsockDevice;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -184,6 +185,20 @@ final class KvmVirtualMachine implements VirtualMachine {
   @Override
   public void resume() {
     machine.vcpus().resume();
+  }
+
+  @Override
+  public List<Integer> vcpuThreads() {
+    return machine.vcpus().threadIds();
+  }
+
+  @Override
+  public Usage usage() {
+    synchronized (lock) {
+      return closed
+          ? new Usage(0, 0)
+          : new Usage(machine.vcpus().cpuNanos(), machine.memory().residentBytes());
+    }
   }
 
   @Override

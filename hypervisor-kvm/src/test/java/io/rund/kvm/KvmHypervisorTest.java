@@ -21,7 +21,9 @@ import io.rund.core.linux.Linux;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -93,6 +95,27 @@ class KvmHypervisorTest {
     }
     assertEquals(ErrorCode.FAILED_PRECONDITION, code(() -> vm.plug(config)));
     vm.close();
+  }
+
+  @Test
+  void whatItHasOfTheHostIsCounted() throws Exception {
+    VirtualMachine vm = hypervisor.create(config(SPIN, 2, Optional.empty()));
+    try {
+      assertEquals(List.of(), vm.vcpuThreads());
+      vm.start();
+      assertEquals(2, Set.copyOf(vm.vcpuThreads()).size());
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+      while (vm.usage().cpuNanos() == 0 && System.nanoTime() < end) {
+        Thread.sleep(5);
+      }
+      VirtualMachine.Usage usage = vm.usage();
+      assertTrue(usage.cpuNanos() > 0, usage::toString);
+      assertTrue(usage.memoryBytes() > 0 && usage.memoryBytes() % 4096 == 0, usage::toString);
+    } finally {
+      vm.close();
+    }
+    assertEquals(List.of(), vm.vcpuThreads());
+    assertEquals(new VirtualMachine.Usage(0, 0), vm.usage());
   }
 
   @Test

@@ -42,6 +42,10 @@ record HostState(Map<String, Integer> counts) {
   /** A line without what differs from one time to the next; empty for what does not matter. */
   private static String item(String line) {
     String[] parts = line.split("\t", 2);
+    if (parts[0].equals("cgroup")) {
+      // Those of an engine have its pid and a number.
+      return "cgroup " + parts[1].replaceAll("/\\d+-\\d+$", "/N");
+    }
     if (!parts[0].equals("thread")) {
       return parts[0] + " " + parts[1];
     }

@@ -4,6 +4,9 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.kvm.sys.KvmVcpu;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -111,6 +114,31 @@ public final class VcpuGroup implements AutoCloseable {
         }
         lock.notifyAll();
       }
+    }
+  }
+
+  /** The kernel's ids of the threads that run now. */
+  public List<Integer> threadIds() {
+    List<VcpuThread> started;
+    synchronized (lock) {
+      started = List.copyOf(threads);
+    }
+    return started.stream().map(VcpuThread::threadId).filter(tid -> tid > 0).toList();
+  }
+
+  /** Time that the threads which run now have had on CPUs. */
+  public long cpuNanos() {
+    return threadIds().stream().mapToLong(VcpuGroup::cpuNanos).sum();
+  }
+
+  /** The first number of schedstat is the time on the CPU (Documentation/scheduler/sched-stats). */
+  private static long cpuNanos(int thread) {
+    try {
+      String text = Files.readString(Path.of("/proc/self/task/" + thread + "/schedstat"));
+      return Long.parseLong(text.substring(0, text.indexOf(' ')));
+    } catch (IOException | NumberFormatException | StringIndexOutOfBoundsException e) {
+      // The thread has ended, or the kernel does not count.
+      return 0;
     }
   }
 

@@ -20,7 +20,10 @@ final class VcpuThread {
   private final VcpuExits exits;
   private final Thread thread;
 
-  /** The kernel's id while the loop runs, else 0: a dead thread's id may already be another's. */
+  /**
+   * The kernel's id while the loop runs, 0 before and -1 after: a dead thread's id may already be
+   * another's.
+   */
   private int tid;
 
   VcpuThread(String vm, KvmVcpu vcpu, VcpuGroup group, VcpuExits exits) {
@@ -32,8 +35,27 @@ final class VcpuThread {
     thread.setDaemon(true);
   }
 
+  /** Returns when the thread runs and has its id. */
   void start() {
     thread.start();
+    synchronized (this) {
+      boolean interrupted = false;
+      while (tid == 0) {
+        try {
+          wait();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** The kernel's id; not positive if the thread has ended. */
+  synchronized int threadId() {
+    return tid;
   }
 
   KvmVcpu vcpu() {
@@ -52,6 +74,7 @@ final class VcpuThread {
 
   private synchronized void tid(int newTid) {
     tid = newTid;
+    notifyAll();
   }
 
   private void run() {

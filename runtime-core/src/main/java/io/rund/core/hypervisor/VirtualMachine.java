@@ -1,6 +1,7 @@
 package io.rund.core.hypervisor;
 
 import io.rund.core.linux.EventLoop;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -57,6 +58,19 @@ public interface VirtualMachine extends AutoCloseable {
   void pause();
 
   void resume();
+
+  /** The kernel's ids of the threads that run the vCPUs now. */
+  List<Integer> vcpuThreads();
+
+  /**
+   * What the VM has of the host.
+   *
+   * @param cpuNanos time that the vCPUs' threads have had on CPUs, in the guest and for it
+   * @param memoryBytes guest RAM that is there
+   */
+  record Usage(long cpuNanos, long memoryBytes) {}
+
+  Usage usage();
 
   /** Completes when no vCPU will run again. */
   CompletableFuture<VmExit> exited();

@@ -126,6 +126,7 @@ public final class Linux {
   public static final int SIGKILL = 9;
   public static final int SIGTERM = 15;
 
+  public static final long SYS_MINCORE = 27;
   public static final long SYS_UMASK = 95;
   public static final long SYS_SETFSUID = 122;
   public static final long SYS_SETFSGID = 123;

@@ -1,5 +1,6 @@
 package io.rund.core.sandbox;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.rund.core.agent.ContainerAgent;
 import io.rund.core.agent.ContainerAgent.ExitStatus;
 import io.rund.core.agent.ContainerAgent.ProcessKey;
@@ -62,20 +63,26 @@ final class Container {
   private final long createdAtNanos = WallClock.nanos();
   private final ContainerProcess init;
   private final Map<String, ContainerProcess> execs = new LinkedHashMap<>();
+
+  /** Guarded by {@link #place}. */
+  private CpuShare cpuShare;
+
   private volatile boolean paused;
   private volatile boolean gone;
 
-  /** A container whose init has been created. */
+  /** A container whose init has been created, with {@code cpuShare} for its limit. */
   Container(
       CreateRequest request,
       Sandbox sandbox,
       Place place,
+      CpuShare cpuShare,
       ProcessIo io,
       EventSink events,
       Timeline timeline) {
     this.request = request;
     this.sandbox = sandbox;
     this.place = place;
+    this.cpuShare = cpuShare;
     this.events = events;
     this.timeline = timeline;
     this.init = new ContainerProcess(this, ProcessKey.init(request.id()), io);
@@ -274,12 +281,22 @@ final class Container {
   }
 
   /**
-   * Changes limits.
+   * Changes limits: in the guest, and those of the VM's threads on the host.
    *
    * @param most the largest memory limit, in bytes, that the VM can give
    */
   void update(byte[] resourcesJson, long most) {
-    agent().update(request.id(), GuestResources.update(request.id(), resourcesJson, most));
+    ObjectNode resources = GuestResources.update(request.id(), resourcesJson, most);
+    agent().update(request.id(), GuestResources.write(resources));
+    synchronized (place) {
+      CpuShare before = cpuShare;
+      cpuShare = before.with(resources.path("cpu"));
+      if (kind() == Kind.MEMBER) {
+        sandbox.cpuShareOfMember(before, cpuShare);
+      } else if (!cpuShare.equals(before)) {
+        sandbox.cpuShare(cpuShare);
+      }
+    }
   }
 
   ContainerStats stats() {

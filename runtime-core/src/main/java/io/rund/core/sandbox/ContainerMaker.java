@@ -55,12 +55,18 @@ final class ContainerMaker {
     try {
       setSysctls(sandbox, sysctls);
       ProcessIo io = sandbox.openIo(request, request.stdio());
-      PauseProcess pause = new PauseProcess();
-      // Nothing writes to its streams: they end with it.
-      var _ = pause.exit(ProcessKey.init(request.id())).thenRun(io::close);
-      GivenFiles none = new GivenFiles(List.of(), List.of());
-      Place place = new Place(Kind.POD_SANDBOX, pause, sandbox.anchor(), none, 0);
-      return begin(new Container(request, sandbox, place, io, events, timeline));
+      try {
+        PauseProcess pause = new PauseProcess(sandbox::hostStats);
+        // Nothing writes to its streams: they end with it.
+        var _ = pause.exit(ProcessKey.init(request.id())).thenRun(io::close);
+        GivenFiles none = new GivenFiles(List.of(), List.of());
+        Place place = new Place(Kind.POD_SANDBOX, pause, sandbox.anchor(), none, 0);
+        return begin(
+            new Container(request, sandbox, place, CpuShare.of(spec), io, events, timeline));
+      } catch (Throwable e) {
+        io.close();
+        throw e;
+      }
     } catch (Throwable e) {
       sandbox.close();
       throw e;
@@ -102,6 +108,7 @@ final class ContainerMaker {
       CreateRequest request, OciSpec spec, Sandbox sandbox, Timeline timeline) {
     SandboxSize.checkAnnotations(spec, boot.config());
     SandboxSize.checkMemoryLimit(spec.memoryLimit(), boot.config());
+    sandbox.size().checkMember(spec.memoryLimit(), request.id());
     try (HostFiles files = new HostFiles(request.id(), true)) {
       GuestSpec guestSpec = open(request, spec, files, Optional.of(sandbox), timeline);
       Path network = Path.of("/proc/" + sandbox.pid() + "/ns/net");
@@ -165,7 +172,7 @@ final class ContainerMaker {
       }
       timeline.phase("create container", began);
       Place place = new Place(kind, agent, anchor, files.given(), guestPid);
-      return begin(new Container(request, sandbox, place, io, events, timeline));
+      return begin(new Container(request, sandbox, place, CpuShare.of(spec), io, events, timeline));
     } catch (RundException e) {
       io.close();
       throw new RundException(

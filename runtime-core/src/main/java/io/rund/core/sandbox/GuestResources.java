@@ -44,7 +44,7 @@ final class GuestResources {
    * @throws RundException INVALID_ARGUMENT for what is no JSON object, FAILED_PRECONDITION for a
    *     memory limit that the VM cannot give
    */
-  static byte[] update(String containerId, byte[] resourcesJson, long most) {
+  static ObjectNode update(String containerId, byte[] resourcesJson, long most) {
     JsonNode parsed;
     try {
       parsed = JSON.readTree(resourcesJson);
@@ -63,6 +63,10 @@ final class GuestResources {
     }
     adapt(resources);
     resources.remove(HOST_DEVICES);
+    return resources;
+  }
+
+  static byte[] write(ObjectNode resources) {
     try {
       return JSON.writeValueAsBytes(resources);
     } catch (JsonProcessingException e) {

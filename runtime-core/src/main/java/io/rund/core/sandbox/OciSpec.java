@@ -107,6 +107,23 @@ public final class OciSpec {
     return text(root.path("annotations").path(name));
   }
 
+  /**
+   * An annotation that is a number; zero and less mean that there is none.
+   *
+   * @throws RundException INVALID_ARGUMENT if it is no number
+   */
+  OptionalLong number(String annotation) {
+    Optional<String> text = annotation(annotation);
+    try {
+      return text.isEmpty()
+          ? OptionalLong.empty()
+          : OptionalLong.of(Long.parseLong(text.get())).stream().filter(n -> n > 0).findFirst();
+    } catch (NumberFormatException e) {
+      throw RundException.invalid(
+          "annotation %s is \"%s\", which is no number".formatted(annotation, text.get()));
+    }
+  }
+
   /** All annotations whose names begin so. */
   Map<String, String> annotations(String prefix) {
     return texts(root.path("annotations"), prefix);
@@ -132,6 +149,11 @@ public final class OciSpec {
     return text(root.path("linux").path("cgroupsPath"));
   }
 
+  /** linux.resources.cpu. */
+  JsonNode cpu() {
+    return root.path("linux").path("resources").path("cpu");
+  }
+
   /** Memory limit in bytes, if there is one. */
   public OptionalLong memoryLimit() {
     return positive(root.path("linux").path("resources").path("memory").path("limit"));
@@ -139,12 +161,11 @@ public final class OciSpec {
 
   /** CPUs that the quota amounts to, rounded up, if there is one. */
   public OptionalLong cpus() {
-    JsonNode cpu = root.path("linux").path("resources").path("cpu");
-    OptionalLong quota = positive(cpu.path("quota"));
+    OptionalLong quota = positive(cpu().path("quota"));
     if (quota.isEmpty()) {
       return OptionalLong.empty();
     }
-    long period = positive(cpu.path("period")).orElse(100_000);
+    long period = positive(cpu().path("period")).orElse(100_000);
     return OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period));
   }
 

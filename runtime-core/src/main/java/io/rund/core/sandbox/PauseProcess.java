@@ -4,10 +4,9 @@ import io.rund.core.agent.ContainerAgent;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent.StdioPorts;
 import io.rund.core.error.RundException;
-import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /**
  * A pod's pause container. Where namespaces make a pod, a process has to hold them; here the VM is
@@ -19,7 +18,13 @@ final class PauseProcess implements ContainerAgent {
 
   private static final int MAX_SIGNAL = 64;
 
+  private final Supplier<ContainerStats> stats;
   private final CompletableFuture<ExitStatus> exit = new CompletableFuture<>();
+
+  /** Its own counters are those of the sandbox, {@code stats}. */
+  PauseProcess(Supplier<ContainerStats> stats) {
+    this.stats = stats;
+  }
 
   @Override
   public void createExec(ProcessKey exec, byte[] processJson, StdioPorts stdio) {
@@ -58,20 +63,13 @@ final class PauseProcess implements ContainerAgent {
   @Override
   public void resume(String containerId) {}
 
-  /** The limits of a pod are those of its VM, which was made with them. */
+  /** The limits of a pod are those of its VM on the host. */
   @Override
   public void update(String containerId, byte[] resourcesJson) {}
 
   @Override
   public ContainerStats stats(String containerId) {
-    return new ContainerStats(
-        new ContainerStats.Cpu(0, 0, 0, 0, 0, 0),
-        new ContainerStats.Memory(0, -1L, 0, 0, -1L, 0),
-        Map.of(),
-        Map.of(),
-        0,
-        -1L,
-        List.of());
+    return stats.get();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.rund.core.sandbox;
 
+import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
@@ -8,6 +9,7 @@ import io.rund.core.stdio.ProcessIo;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -33,6 +35,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final GuestAgent agent;
   private final GuestAgent.Hello hello;
   private final SandboxNetwork network;
+  private final CpuGroup cpu;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final AtomicBoolean closed = new AtomicBoolean();
   private final CompletableFuture<Void> released = new CompletableFuture<>();
@@ -42,6 +45,9 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
 
   private boolean ended;
 
+  /** Guarded by {@link #cpu}. */
+  private CpuShare cpuShare = CpuShare.FREE;
+
   /** {@code id} is unique among the engine's sandboxes. */
   Sandbox(
       String id,
@@ -50,13 +56,15 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
       Anchor anchor,
       GuestAgent agent,
       GuestAgent.Hello hello,
-      PodNetwork network) {
+      PodNetwork network,
+      CpuGroup cpu) {
     this.id = id;
     this.size = size;
     this.vm = vm;
     this.anchor = anchor;
     this.agent = agent;
     this.hello = hello;
+    this.cpu = cpu;
     this.network = new SandboxNetwork(network, id, vm, agent, nextPort::getAndIncrement);
   }
 
@@ -137,6 +145,35 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     }
   }
 
+  /** Holds the vCPUs to this share of the host. */
+  void cpuShare(CpuShare share) {
+    synchronized (cpu) {
+      cpuShare = share;
+      cpu.limit(share.withOverhead());
+    }
+  }
+
+  /** Gives more or less to the vCPUs, as much as one of the containers got more or less. */
+  void cpuShareOfMember(CpuShare before, CpuShare after) {
+    synchronized (cpu) {
+      cpuShare(cpuShare.changed(before, after));
+    }
+  }
+
+  /** What the VM has of the host, in the form of a container's counters. */
+  ContainerStats hostStats() {
+    VirtualMachine.Usage usage = vm.usage();
+    long micros = usage.cpuNanos() / 1000;
+    return new ContainerStats(
+        new ContainerStats.Cpu(micros, 0, 0, 0, 0, 0),
+        new ContainerStats.Memory(usage.memoryBytes(), size.memoryBytes(), 0, 0, -1L, 0),
+        Map.of(),
+        Map.of(),
+        1,
+        -1L,
+        List.of());
+  }
+
   /** Gives the guest the network that is in the anchor's namespace, at the first call. */
   void attachNetwork(Timeline timeline) {
     network.attach(Path.of("/proc/" + pid() + "/ns/net"), timeline);
@@ -186,6 +223,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     }
     try (anchor;
         network;
+        cpu;
         vm) {
       // The last is closed first, and each whatever becomes of the others.
     } finally {

@@ -25,6 +25,7 @@ record SandboxBoot(
     AgentConnector connector,
     PodNetwork network,
     EventLoop loop,
+    CpuGroups cpus,
     RundConfig config) {
 
   /**
@@ -38,10 +39,12 @@ record SandboxBoot(
       SandboxSize size,
       Consumer<VirtualMachine> prepare,
       Timeline timeline) {
+    CpuShare share = CpuShare.of(spec);
     // Ids are unique in a containerd namespace; neither name may have a colon.
     String id = request.namespace() + ":" + request.id();
     AnchorStart anchorStart =
         anchor(request.id(), spec, spec.network().orElseGet(NetworkNamespace.Fresh::new), timeline);
+    CpuGroup cpu = cpus.take();
     VirtualMachine vm = null;
     try {
       long began = System.nanoTime();
@@ -52,6 +55,7 @@ record SandboxBoot(
 
       long started = System.nanoTime();
       vm.start();
+      cpu.enter(vm.vcpuThreads());
       Anchor anchor = anchorStart.get();
       Duration bound = config.bootTimeout();
       GuestAgent agent = awaitAgent(vm, connected, bound);
@@ -59,12 +63,14 @@ record SandboxBoot(
       GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
       bootPhases(timeline, started, ready, hello);
       timeline.phase("agent hello", ready);
-      return new Sandbox(id, size, vm, anchor, agent, hello, network);
+      // Not before, since a boot at the pace of a small quota helps nobody.
+      Sandbox sandbox = new Sandbox(id, size, vm, anchor, agent, hello, network, cpu);
+      sandbox.cpuShare(share);
+      return sandbox;
     } catch (Throwable e) {
-      try {
-        if (vm != null) {
-          vm.close();
-        }
+      try (cpu;
+          VirtualMachine _ = vm) {
+        // The VM first: its threads are in the cgroup.
       } finally {
         anchorStart.discard();
       }

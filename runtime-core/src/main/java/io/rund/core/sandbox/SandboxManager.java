@@ -8,6 +8,7 @@ import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.network.PodNetwork;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -35,6 +36,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
   private final ContainerMaker maker;
+  private final CpuGroups cpus;
   private final RundConfig config;
 
   /** {@code loop} serves the anchors; the VMs have loops of their own. */
@@ -45,8 +47,10 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       EventLoop loop,
       RundConfig config,
       EventSink events) {
+    this.cpus = CpuGroups.open(Path.of("/sys/fs/cgroup"));
     this.maker =
-        new ContainerMaker(new SandboxBoot(hypervisor, connector, network, loop, config), events);
+        new ContainerMaker(
+            new SandboxBoot(hypervisor, connector, network, loop, cpus, config), events);
     this.config = config;
   }
 
@@ -252,6 +256,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
         return;
       }
     }
+    cpus.close();
   }
 
   private void destroyQuietly(Key key) {

@@ -35,12 +35,12 @@ record SandboxSize(int vcpus, long memoryBytes) {
 
   /** The VM for a pod, by the sums of its containers' limits that its sandbox is annotated with. */
   static SandboxSize ofPod(OciSpec spec, RundConfig config) {
-    OptionalLong period = number(spec, POD_CPU_PERIOD);
-    OptionalLong quota = number(spec, POD_CPU_QUOTA);
+    OptionalLong period = spec.number(POD_CPU_PERIOD);
+    OptionalLong quota = spec.number(POD_CPU_QUOTA);
     return of(
         spec,
         config,
-        number(spec, POD_MEMORY),
+        spec.number(POD_MEMORY),
         quota.isEmpty()
             ? quota
             : OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period.orElse(100_000))));
@@ -79,6 +79,15 @@ record SandboxSize(int vcpus, long memoryBytes) {
     }
   }
 
+  /** Refuses a member's memory limit that its pod's VM cannot give. */
+  void checkMember(OptionalLong limit, String containerId) {
+    if (limit.orElse(0) > memoryBytes) {
+      throw RundException.precondition(
+          "memory limit of %d bytes for %s: the VM of its pod has %d bytes; raise the limit of the pod (linux.resources of its sandbox in CRI), or default_memory in rund.toml"
+              .formatted(limit.getAsLong(), containerId, memoryBytes));
+    }
+  }
+
   private static int vcpus(long wanted) {
     return Math.clamp(wanted, 1, Runtime.getRuntime().availableProcessors());
   }
@@ -87,19 +96,6 @@ record SandboxSize(int vcpus, long memoryBytes) {
     return limit.isEmpty()
         ? config.defaultMemory()
         : Math.addExact(limit.getAsLong(), config.memoryOverhead());
-  }
-
-  /** Zero and less mean that there is no limit. */
-  private static OptionalLong number(OciSpec spec, String annotation) {
-    Optional<String> text = spec.annotation(annotation);
-    try {
-      return text.isEmpty()
-          ? OptionalLong.empty()
-          : OptionalLong.of(Long.parseLong(text.get())).stream().filter(n -> n > 0).findFirst();
-    } catch (NumberFormatException e) {
-      throw RundException.invalid(
-          "annotation %s is \"%s\", which is no number".formatted(annotation, text.get()));
-    }
   }
 
   private static long roundUp(long bytes) {

@@ -161,6 +161,16 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   public void resume() {}
 
   @Override
+  public List<Integer> vcpuThreads() {
+    return List.of();
+  }
+
+  @Override
+  public Usage usage() {
+    return new Usage(3_000_000, 5 << 20);
+  }
+
+  @Override
   public CompletableFuture<VmExit> exited() {
     return exited;
   }

@@ -238,7 +238,9 @@ class PodTest {
         () ->
             manager.exec(
                 NS, "pod", "e", "{\"args\": [\"x\"]}".getBytes(StandardCharsets.UTF_8), NO_STDIO));
-    assertEquals(0, manager.stats(NS, "pod").memory().usageBytes());
+    assertEquals(5 << 20, manager.stats(NS, "pod").memory().usageBytes());
+    assertEquals(256 << 20, manager.stats(NS, "pod").memory().limitBytes());
+    assertEquals(3000, manager.stats(NS, "pod").cpu().usageUsec());
     manager.kill(NS, "pod", "", 28, false); // WINCH ends nothing
     assertEquals(ProcessState.Status.RUNNING, manager.state(NS, "pod", "").status());
     manager.kill(NS, "pod", "", 15, false);
@@ -414,6 +416,26 @@ class PodTest {
         "made with memory for a limit of 134217728",
         () -> update("{\"memory\": {\"limit\": 134217729}}"));
     assertFails(ErrorCode.INVALID_ARGUMENT, "not valid JSON", () -> update("{"));
+  }
+
+  @Test
+  void aMemoryLimitThatThePodsVmCannotGiveIsRefused() throws Exception {
+    createPod(", \"io.kubernetes.cri.sandbox-memory\": \"134217728\"", "");
+    String limit = "\"resources\": {\"memory\": {\"limit\": %d}}, ";
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION,
+        "the VM of its pod has 201326592 bytes; raise the limit of the pod",
+        () -> createMember("app", limit.formatted(201326593) + namespacesOfPod(""), ""));
+    assertEquals(Set.of(), sandbox.openShares());
+    createMember("app", limit.formatted(201326592) + namespacesOfPod(""), "");
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION,
+        "its sandbox was made with memory for a limit of 134217728",
+        () ->
+            manager.update(
+                NS,
+                "pod",
+                "{\"memory\": {\"limit\": 134217729}}".getBytes(StandardCharsets.UTF_8)));
   }
 
   private void update(String resources) {

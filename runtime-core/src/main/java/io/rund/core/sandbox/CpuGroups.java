@@ -1,0 +1,222 @@
+package io.rund.core.sandbox;
+
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The cgroups by which the host's scheduler holds sandboxes to their CPU weights and quotas. All
+ * vCPUs are threads of one process, so with cgroup v2 they are threaded ones below the engine's own
+ * (Documentation/admin-guide/cgroup-v2.rst, "Threads"); with v1 the cpu tree takes threads as they
+ * are. A few are made before they are needed. Safe for use by several threads.
+ */
+final class CpuGroups implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CpuGroups.class);
+
+  /** So many are kept, in use or not. */
+  private static final int POOL = 8;
+
+  /** A thread that has ended leaves its cgroup a moment later. */
+  private static final int EMPTY_ATTEMPTS = 100;
+
+  private static final String OURS = "rund";
+
+  private final Optional<Path> parent;
+  private final boolean threaded;
+  private final String prefix = ProcessHandle.current().pid() + "-";
+
+  /** Numbers of those that exist and that nobody uses. */
+  private final TreeSet<Integer> free = new TreeSet<>();
+
+  /** How many have been made. */
+  private int made;
+
+  private boolean closed;
+
+  private CpuGroups(Optional<Path> parent, boolean threaded) {
+    this.parent = parent;
+    this.threaded = threaded;
+  }
+
+  /** On a host that has none for us, or forbids them, all are {@link CpuGroup#NONE}. */
+  static CpuGroups open(Path root) {
+    boolean threaded = Files.exists(root.resolve("cgroup.controllers"));
+    CpuGroups groups = new CpuGroups(Optional.empty(), threaded);
+    try {
+      Optional<Path> parent = threaded ? ownGroup(root) : Optional.of(root.resolve("cpu"));
+      if (parent.filter(Files::isDirectory).isPresent()) {
+        groups =
+            new CpuGroups(threaded ? parent : Optional.of(parent.get().resolve(OURS)), threaded);
+        groups.prepare(root);
+      }
+      return groups;
+    } catch (IOException e) {
+      log.warn("sandboxes get no CPU weight and quota from the host: {}", e.toString());
+      groups.close();
+      return new CpuGroups(Optional.empty(), threaded);
+    }
+  }
+
+  /** The engine's own, if it has one that is not everybody's. */
+  private static Optional<Path> ownGroup(Path root) throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/cgroup")).stream()
+        .filter(line -> line.startsWith("0::/" + OURS + "/"))
+        .map(line -> root.resolve(line.substring("0::/".length())))
+        .findFirst();
+  }
+
+  private void prepare(Path root) throws IOException {
+    Path folder = parent.orElseThrow();
+    if (threaded) {
+      Files.writeString(root.resolve("cgroup.subtree_control"), "+cpu");
+      Files.writeString(root.resolve(OURS).resolve("cgroup.subtree_control"), "+cpu");
+    } else {
+      Files.createDirectories(folder);
+    }
+    removeStale(folder);
+    synchronized (this) {
+      while (made < POOL) {
+        free.add(make());
+        if (threaded && made == 1) {
+          // Allowed beside processes only now, when the engine's is the root of a threaded tree.
+          Files.writeString(folder.resolve("cgroup.subtree_control"), "+cpu");
+        }
+      }
+    }
+  }
+
+  /** Those of engines that were killed. */
+  private static void removeStale(Path folder) throws IOException {
+    try (DirectoryStream<Path> old = Files.newDirectoryStream(folder, "[0-9]*-[0-9]*")) {
+      for (Path each : old) {
+        String name = each.getFileName().toString();
+        if (!Files.exists(Path.of("/proc", name.substring(0, name.indexOf('-'))))) {
+          Files.deleteIfExists(each);
+        }
+      }
+    }
+  }
+
+  private int make() throws IOException {
+    Path folder = folder(made);
+    Files.createDirectory(folder);
+    if (threaded) {
+      Files.writeString(folder.resolve("cgroup.type"), "threaded");
+    }
+    return made++;
+  }
+
+  private Path folder(int number) {
+    return parent.orElseThrow().resolve(prefix + number);
+  }
+
+  /** One that nobody uses, without limits. */
+  synchronized CpuGroup take() {
+    if (parent.isEmpty() || closed) {
+      return CpuGroup.NONE;
+    }
+    try {
+      int number = free.isEmpty() ? make() : free.pollFirst();
+      return new Group(number);
+    } catch (IOException e) {
+      log.warn("a sandbox gets no CPU weight and quota from the host: {}", e.toString());
+      return CpuGroup.NONE;
+    }
+  }
+
+  /** Keeps one for the next; the last of those that are too many goes. */
+  private synchronized void giveBack(int number) {
+    free.add(number);
+    while (!closed && made > POOL && free.contains(made - 1) && remove(folder(made - 1))) {
+      made--;
+      free.remove(made);
+    }
+    if (closed) {
+      var _ = remove(folder(number));
+    }
+  }
+
+  private static boolean remove(Path folder) {
+    for (int attempt = 0; ; attempt++) {
+      try {
+        Files.deleteIfExists(folder);
+        return true;
+      } catch (IOException e) {
+        if (attempt == EMPTY_ATTEMPTS) {
+          log.warn("cannot remove cgroup {}: {}", folder, e.toString());
+          return false;
+        }
+      }
+      try {
+        Thread.sleep(1);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      }
+    }
+  }
+
+  /** Removes all that nobody uses; others go when they are given back. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    free.forEach(number -> remove(folder(number)));
+    free.clear();
+  }
+
+  private final class Group implements CpuGroup {
+    private final int number;
+    private boolean left;
+
+    private Group(int number) {
+      this.number = number;
+    }
+
+    @Override
+    public void enter(List<Integer> threads) {
+      for (int thread : threads) {
+        write(threaded ? "cgroup.threads" : "tasks", Integer.toString(thread));
+      }
+    }
+
+    @Override
+    public synchronized void limit(CpuShare share) {
+      if (left) {
+        return;
+      }
+      if (threaded) {
+        String quota = share.quota().isPresent() ? "" + share.quota().getAsLong() : "max";
+        write("cpu.max", quota + " " + CpuShare.PERIOD);
+        write("cpu.weight", Long.toString(share.weight()));
+      } else {
+        write("cpu.cfs_period_us", Long.toString(CpuShare.PERIOD));
+        write("cpu.cfs_quota_us", Long.toString(share.quota().orElse(-1)));
+        write("cpu.shares", Long.toString(share.shares()));
+      }
+    }
+
+    /** A kernel without such a limit runs the sandbox without it. */
+    private void write(String file, String text) {
+      try {
+        Files.writeString(folder(number).resolve(file), text);
+      } catch (IOException e) {
+        log.warn("cannot write {} to {} of {}: {}", text, file, folder(number), e.toString());
+      }
+    }
+
+    @Override
+    public synchronized void close() {
+      if (!left) {
+        limit(CpuShare.FREE);
+        left = true;
+        giveBack(number);
+      }
+    }
+  }
+}

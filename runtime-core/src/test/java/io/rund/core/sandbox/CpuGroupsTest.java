@@ -1,0 +1,79 @@
+package io.rund.core.sandbox;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** With the layout of cgroup v1 in plain files; v2 is for end-to-end tests. */
+class CpuGroupsTest {
+  @TempDir Path root;
+
+  private List<String> groups() throws IOException {
+    try (Stream<Path> all = Files.list(root.resolve("cpu/rund"))) {
+      return all.map(path -> path.getFileName().toString().replaceAll(".*-", "")).sorted().toList();
+    }
+  }
+
+  private String read(String number, String file) throws IOException {
+    return Files.readString(
+        root.resolve("cpu/rund/%d-%s".formatted(ProcessHandle.current().pid(), number))
+            .resolve(file));
+  }
+
+  @Test
+  void aHostWithoutThemGivesNone() {
+    try (CpuGroups groups = CpuGroups.open(root.resolve("none"));
+        CpuGroup group = groups.take()) {
+      assertEquals(CpuGroup.NONE, group);
+    }
+  }
+
+  @Test
+  void limitsAndThreadsGoIntoTheSandboxsOwn() throws Exception {
+    Files.createDirectories(root.resolve("cpu"));
+    CpuGroups groups = CpuGroups.open(root);
+    assertEquals(List.of("0", "1", "2", "3", "4", "5", "6", "7"), groups());
+    try (CpuGroup first = groups.take();
+        CpuGroup second = groups.take()) {
+      first.enter(List.of(17));
+      first.limit(new CpuShare(OptionalLong.of(50_000), 512));
+      second.limit(CpuShare.FREE);
+      assertEquals("17", read("0", "tasks"));
+      assertEquals("50000", read("0", "cpu.cfs_quota_us"));
+      assertEquals("100000", read("0", "cpu.cfs_period_us"));
+      assertEquals("512", read("0", "cpu.shares"));
+      assertEquals("-1", read("1", "cpu.cfs_quota_us"));
+    }
+    assertEquals("-1", read("0", "cpu.cfs_quota_us"));
+    assertEquals("1024", read("0", "cpu.shares"));
+  }
+
+  @Test
+  void theKernelTakesThemAndNothingIsLeft() throws Exception {
+    Path cgroups = Path.of("/sys/fs/cgroup");
+    CpuGroups groups = CpuGroups.open(cgroups);
+    List<CpuGroup> taken = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      taken.add(groups.take());
+      taken.getLast().limit(new CpuShare(OptionalLong.of(20_000), 256));
+    }
+    Path ours = cgroups.resolve("cpu/rund");
+    String prefix = ProcessHandle.current().pid() + "-";
+    if (Files.exists(ours.resolve(prefix + "11"))) {
+      assertEquals("20000", Files.readString(ours.resolve(prefix + "11/cpu.cfs_quota_us")).strip());
+    }
+    taken.forEach(CpuGroup::close);
+    assertTrue(Files.notExists(ours.resolve(prefix + "8")));
+    groups.close();
+    assertTrue(Files.notExists(ours.resolve(prefix + "0")));
+  }
+}
