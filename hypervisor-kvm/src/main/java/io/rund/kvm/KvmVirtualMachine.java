@@ -2,6 +2,7 @@ package io.rund.kvm;
 
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.AddressRange;
 import io.rund.core.hypervisor.DiskConfig;
 import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
@@ -169,6 +170,17 @@ final class KvmVirtualMachine implements VirtualMachine {
       if (!closed) {
         shares.remove(name);
       }
+    }
+  }
+
+  @Override
+  public List<AddressRange> ram() {
+    synchronized (lock) {
+      return closed
+          ? List.of()
+          : machine.memory().regions().stream()
+              .map(r -> new AddressRange(r.hostAddress(), r.hostAddress() + r.length()))
+              .toList();
     }
   }
 

@@ -5,6 +5,7 @@ import io.rund.core.error.RundException;
 import io.rund.core.sandbox.ContainerService;
 import io.rund.core.sandbox.Leftovers;
 import io.rund.core.sandbox.ProcessState;
+import io.rund.core.sandbox.SandboxFootprint;
 import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.ttrpc.TtrpcService;
 import io.rund.core.ttrpc.TtrpcService.RequestContext;
@@ -12,6 +13,9 @@ import io.rund.shim.containerd.TaskWire;
 import io.rund.shim.wire.engine.ContainerRef;
 import io.rund.shim.wire.engine.DestroyRequest;
 import io.rund.shim.wire.engine.DestroyResponse;
+import io.rund.shim.wire.engine.Footprint;
+import io.rund.shim.wire.engine.FootprintRequest;
+import io.rund.shim.wire.engine.FootprintResponse;
 import io.rund.shim.wire.engine.HelloRequest;
 import io.rund.shim.wire.engine.HelloResponse;
 import io.rund.shim.wire.engine.KillRequest;
@@ -47,7 +51,8 @@ final class EngineService {
         .method("List", ListRequest.parser(), engine::list)
         .method("State", ContainerRef.parser(), engine::state)
         .method("Kill", KillRequest.parser(), engine::kill)
-        .method("Timeline", ContainerRef.parser(), engine::timeline);
+        .method("Timeline", ContainerRef.parser(), engine::timeline)
+        .method("Footprint", FootprintRequest.parser(), engine::footprint);
   }
 
   private HelloResponse hello(RequestContext context, HelloRequest request) {
@@ -129,6 +134,25 @@ final class EngineService {
               .setName(phase.name())
               .setStartNanos(phase.startNanos())
               .setEndNanos(phase.endNanos()));
+    }
+    return response.build();
+  }
+
+  private FootprintResponse footprint(RequestContext context, FootprintRequest request) {
+    FootprintResponse.Builder response =
+        FootprintResponse.newBuilder().setPid((int) ProcessHandle.current().pid());
+    for (SandboxFootprint sandbox : containers.footprints()) {
+      Footprint.Builder one = response.addSandboxesBuilder();
+      one.setNamespace(sandbox.namespace())
+          .setId(sandbox.id())
+          .setVcpus(sandbox.vcpus())
+          .setMemoryBytes(sandbox.memoryBytes())
+          .setGuestTotalBytes(sandbox.guestTotalBytes())
+          .setGuestAvailableBytes(sandbox.guestAvailableBytes())
+          .addAllAnchors(sandbox.anchors());
+      for (var range : sandbox.ram()) {
+        one.addRamBuilder().setStart(range.start()).setEnd(range.end());
+      }
     }
     return response.build();
   }

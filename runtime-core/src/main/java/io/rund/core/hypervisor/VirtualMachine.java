@@ -48,6 +48,9 @@ public interface VirtualMachine extends AutoCloseable {
    */
   void unshare(String name);
 
+  /** Where this process maps the guest's RAM, for who measures it; empty once the VM has ended. */
+  List<AddressRange> ram();
+
   /** Runs the vCPUs for the first time. */
   void start();
 

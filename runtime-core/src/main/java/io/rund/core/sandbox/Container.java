@@ -61,6 +61,7 @@ final class Container {
   private final EventSink events;
   private final Timeline timeline;
   private final long createdAtNanos = WallClock.nanos();
+  private final long createdNanoTime = System.nanoTime();
   private final ContainerProcess init;
   private final Map<String, ContainerProcess> execs = new LinkedHashMap<>();
 
@@ -176,6 +177,7 @@ final class Container {
   void start(String execId) {
     ContainerProcess process = process(execId);
     if (process.isInit()) {
+      timeline.phase("wait for start", createdNanoTime);
       sandbox.attachNetwork(timeline);
     }
     long began = System.nanoTime();

@@ -36,8 +36,10 @@ final class ContainerMaker {
    */
   Container make(
       CreateRequest request, Function<String, Sandbox> pods, CompletableFuture<Void> givenUp) {
-    Timeline timeline = new Timeline(System.nanoTime());
+    long came = System.nanoTime();
+    Timeline timeline = new Timeline(came);
     OciSpec spec = OciSpec.read(request.bundle());
+    timeline.phase("read specification", came);
     return switch (PodRole.of(spec)) {
       case PodRole.PodSandbox() -> makePodSandbox(request, spec, timeline, givenUp);
       case PodRole.Alone() -> makeAlone(request, spec, timeline, givenUp);
@@ -136,7 +138,7 @@ final class ContainerMaker {
       Timeline timeline) {
     long began = System.nanoTime();
     GuestSpec guestSpec = GuestSpec.of(spec, request.id(), files, pod);
-    timeline.phase("read specification", began);
+    timeline.phase("check specification", began);
     long opening = System.nanoTime();
     files.root(RootFs.open(request, spec));
     timeline.phase("open root file system", opening);
@@ -153,9 +155,9 @@ final class ContainerMaker {
       Anchor anchor,
       Timeline timeline) {
     GuestAgent agent = sandbox.agent();
+    long began = System.nanoTime();
     ProcessIo io = sandbox.openIo(request, request.stdio());
     try {
-      long began = System.nanoTime();
       setSysctls(sandbox, guestSpec.sysctls());
       byte[] specJson = guestSpec.json(files.slots().stream().map(agent::bindSlot).toList());
       int guestPid =

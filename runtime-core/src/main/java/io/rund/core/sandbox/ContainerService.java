@@ -78,6 +78,9 @@ public interface ContainerService {
   /** Every container of the engine. */
   List<SandboxInfo> list();
 
+  /** What each sandbox of the engine holds. */
+  List<SandboxFootprint> footprints();
+
   /** The start-up phases of a sandbox. */
   Timeline timeline(String namespace, String id);
 }

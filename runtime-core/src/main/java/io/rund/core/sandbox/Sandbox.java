@@ -204,6 +204,23 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     return size;
   }
 
+  /** {@code containerId} is that of the container which stands for the sandbox. */
+  SandboxFootprint footprint(String namespace, String containerId) {
+    List<Integer> anchors;
+    synchronized (containers) {
+      anchors = containers.stream().map(Container::pid).distinct().toList();
+    }
+    return new SandboxFootprint(
+        namespace,
+        containerId,
+        size.vcpus(),
+        size.memoryBytes(),
+        hello.memoryTotalBytes(),
+        hello.memoryAvailableBytes(),
+        vm.ram(),
+        anchors);
+  }
+
   String kernelRelease() {
     return hello.kernelRelease();
   }

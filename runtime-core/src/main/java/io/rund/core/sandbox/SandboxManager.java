@@ -221,6 +221,21 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   }
 
   @Override
+  public List<SandboxFootprint> footprints() {
+    return containers.values().stream()
+        .map(Creation::created)
+        .filter(created -> created.state() == Future.State.SUCCESS)
+        .map(CompletableFuture::resultNow)
+        .filter(container -> container.kind() != Container.Kind.MEMBER)
+        .map(
+            container ->
+                container
+                    .sandbox()
+                    .footprint(container.request().namespace(), container.request().id()))
+        .toList();
+  }
+
+  @Override
   public Timeline timeline(String namespace, String id) {
     return container(namespace, id).timeline();
   }

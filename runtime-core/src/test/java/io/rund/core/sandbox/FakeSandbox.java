@@ -3,6 +3,7 @@ package io.rund.core.sandbox;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.AddressRange;
 import io.rund.core.hypervisor.DiskConfig;
 import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
@@ -149,6 +150,11 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   /** A shared directory, as the guest would come to it. */
   Path shared(String name) {
     return Path.of("/proc/self/fd/" + open.get(name).root().number());
+  }
+
+  @Override
+  public List<AddressRange> ram() {
+    return List.of(new AddressRange(0x1000, 0x3000));
   }
 
   @Override

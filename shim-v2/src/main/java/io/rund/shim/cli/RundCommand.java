@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
       StateCommand.class,
       KillCommand.class,
       TimelineCommand.class,
+      OverheadCommand.class,
       DoctorCommand.class,
       VersionCommand.class
     })

@@ -134,6 +134,34 @@ class RundCommandTest {
     assertEquals(3, rund("timeline", "web", "--json").json().get("phases").size());
   }
 
+  private Result overhead(String... arguments) throws IOException {
+    Path config = Files.writeString(stateDir.resolve("rund.toml"), "memory_overhead = \"64MiB\"\n");
+    List<String> line = new ArrayList<>(List.of("overhead", "--config", config.toString()));
+    line.addAll(List.of(arguments));
+    return rund(line.toArray(String[]::new));
+  }
+
+  @Test
+  void showsWhatSandboxesCost() throws Exception {
+    JsonNode json = overhead("web", "--json").json();
+    JsonNode guest = json.get("sandboxes").get(0).get("guest");
+    assertEquals(20 << 20, guest.get("kernel_reserved").asLong());
+    assertEquals(18 << 20, guest.get("kernel_and_agent").asLong());
+    JsonNode host = json.get("sandboxes").get(0).get("host");
+    assertEquals(0, host.get("guest_ram").asLong());
+    assertTrue(host.get("anchors").asLong() > 1 << 20, host::toString);
+    assertEquals(3 * 16384, host.get("kernel_stacks").asLong());
+    assertTrue(json.get("pod_fixed").get("memory").asText().matches("\\d+Mi"), json::toString);
+    assertTrue(json.get("pod_fixed").get("cpu").asText().matches("\\d+0m"), json::toString);
+
+    Result all = overhead();
+    assertEquals(0, all.exitCode(), all.err());
+    assertTrue(all.out().startsWith("NAMESPACE  ID    MEMORY"), all.out());
+    assertTrue(all.out().contains("podFixed: {memory: \""), all.out());
+    assertTrue(overhead("web").out().contains("left for containers"), all.out());
+    assertEquals(1, overhead("nothing").exitCode());
+  }
+
   @Test
   void tellsVersions() throws Exception {
     JsonNode json = rund("version", "--json").json();

@@ -7,6 +7,7 @@ import io.rund.core.sandbox.ContainerService;
 import io.rund.core.sandbox.CreateRequest;
 import io.rund.core.sandbox.ProcessState;
 import io.rund.core.sandbox.ProcessState.Status;
+import io.rund.core.sandbox.SandboxFootprint;
 import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.sandbox.Timeline;
 import java.nio.charset.StandardCharsets;
@@ -185,6 +186,25 @@ public final class FakeContainers implements ContainerService {
     processes.keySet().removeIf(key -> key.startsWith(key(namespace, id, "")));
     return new ProcessState(
         id, "", state.bundle(), PID, Status.STOPPED, state.stdio(), 137, EXITED_AT);
+  }
+
+  /** The process that runs the tests is the anchor of all. */
+  @Override
+  public List<SandboxFootprint> footprints() {
+    int self = (int) ProcessHandle.current().pid();
+    return list().stream()
+        .map(
+            info ->
+                new SandboxFootprint(
+                    info.namespace(),
+                    info.id(),
+                    info.vcpus(),
+                    info.memoryBytes(),
+                    236L << 20,
+                    218L << 20,
+                    List.of(),
+                    List.of(self)))
+        .toList();
   }
 
   @Override

@@ -1,0 +1,52 @@
+package io.rund.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** What a sandbox costs. */
+@E2e
+class OverheadTest {
+  private static final long MIB = 1 << 20;
+
+  private static long number(Result result, String key) {
+    return Long.parseLong(result.value(key));
+  }
+
+  @Test
+  void isShownByPart() {
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(6),
+            """
+            part() { rund overhead "$1" --json | sed -n 's/.*"'"$2"'" : "*\\([0-9]*\\).*/\\1/p'; }
+            inside() { ctr task exec --exec-id "x$RANDOM" "$id" "$@"; }
+            id=$1
+            launch $image "$id" probe sleep || exit 1
+            for what in guest_ram anchors engine_share beyond_guest_ram kernel_reserved kernel_and_agent left; do
+              say $what "$(part "$id" $what)"
+            done
+            say total "$(inside awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+            say memory "$(rund overhead "$id" --json | grep -o '"[0-9]*Mi"')"
+            say cpu "$(rund overhead "$id" --json | grep -o '"[0-9]*m"')"
+            discard "$id"
+            """,
+            Lab.id("overhead"));
+    assertEquals(
+        number(result, "total") << 10,
+        256 * MIB - number(result, "kernel_reserved"),
+        result::toString);
+    long keeps = number(result, "kernel_reserved") + number(result, "kernel_and_agent");
+    assertEquals(256 * MIB, keeps + number(result, "left"), result::toString);
+    assertTrue(keeps < 48 * MIB, result::toString);
+    assertTrue(number(result, "guest_ram") > 8 * MIB, result::toString);
+    assertTrue(number(result, "guest_ram") <= 256 * MIB, result::toString);
+    assertTrue(number(result, "anchors") > 0, result::toString);
+    assertTrue(
+        number(result, "beyond_guest_ram") > number(result, "engine_share"), result::toString);
+    assertTrue(result.value("memory").matches("\"\\d+Mi\""), result::toString);
+    assertTrue(result.value("cpu").matches("\"\\d+m\""), result::toString);
+  }
+}
