@@ -38,6 +38,7 @@ final class Engine implements AutoCloseable {
   private final EventLoop loop;
   private final EventPublisher events;
   private final SandboxManager containers;
+  private final EngineService service;
   private final TtrpcServer server;
 
   /**
@@ -59,12 +60,13 @@ final class Engine implements AutoCloseable {
             loop,
             config,
             events);
+    service = new EngineService(containers);
     server =
         new TtrpcServer(
             options.socket(),
             Stream.concat(
                     TaskService.over(containers, Version.current()).stream(),
-                    Stream.of(SandboxService.over(containers), EngineService.over(containers)))
+                    Stream.of(SandboxService.over(containers), service.service()))
                 .toList());
   }
 
@@ -100,7 +102,8 @@ final class Engine implements AutoCloseable {
   void awaitIdle() throws InterruptedException {
     Duration timeout =
         config.isolation() == Isolation.SANDBOX ? LONE_IDLE_TIMEOUT : config.idleTimeout();
-    IdleWatch watch = new IdleWatch(server, () -> !containers.list().isEmpty(), timeout);
+    IdleWatch watch =
+        new IdleWatch(server, service::helloNanos, () -> !containers.list().isEmpty(), timeout);
     var _ = watch.await(options.lock());
     log.info("no sandbox and no request for {} s: leaving", timeout.toSeconds());
   }

@@ -39,23 +39,30 @@ final class EngineService {
 
   private final ContainerService containers;
 
-  private EngineService(ContainerService containers) {
+  private volatile long helloNanos = System.nanoTime();
+
+  EngineService(ContainerService containers) {
     this.containers = containers;
   }
 
-  static TtrpcService over(ContainerService containers) {
-    EngineService engine = new EngineService(containers);
+  TtrpcService service() {
     return new TtrpcService("rund.v1.Engine")
-        .method("Hello", HelloRequest.parser(), engine::hello)
-        .method("Destroy", DestroyRequest.parser(), engine::destroy)
-        .method("List", ListRequest.parser(), engine::list)
-        .method("State", ContainerRef.parser(), engine::state)
-        .method("Kill", KillRequest.parser(), engine::kill)
-        .method("Timeline", ContainerRef.parser(), engine::timeline)
-        .method("Footprint", FootprintRequest.parser(), engine::footprint);
+        .method("Hello", HelloRequest.parser(), this::hello)
+        .method("Destroy", DestroyRequest.parser(), this::destroy)
+        .method("List", ListRequest.parser(), this::list)
+        .method("State", ContainerRef.parser(), this::state)
+        .method("Kill", KillRequest.parser(), this::kill)
+        .method("Timeline", ContainerRef.parser(), this::timeline)
+        .method("Footprint", FootprintRequest.parser(), this::footprint);
+  }
+
+  /** When a launcher last said Hello, as of System.nanoTime: it sends containerd here. */
+  long helloNanos() {
+    return helloNanos;
   }
 
   private HelloResponse hello(RequestContext context, HelloRequest request) {
+    helloNanos = System.nanoTime();
     return HelloResponse.newBuilder()
         .setVersion(Version.current())
         .setPid((int) ProcessHandle.current().pid())

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 
 /**
  * Finds out when nobody needs the engine any more. The launcher says Hello to an engine under the
@@ -18,12 +19,21 @@ final class IdleWatch {
   /** Before the lock is asked for again. */
   private static final Duration PAUSE = Duration.ofMillis(200);
 
+  /** How long containerd has to come after a launcher has sent it here; it may be slow. */
+  private static final Duration SENT_HERE = Duration.ofSeconds(30);
+
   private final TtrpcServer server;
+  private final LongSupplier helloNanos;
   private final BooleanSupplier hasSandboxes;
   private final Duration timeout;
 
-  IdleWatch(TtrpcServer server, BooleanSupplier hasSandboxes, Duration timeout) {
+  /**
+   * @param helloNanos when a launcher last said Hello, as of System.nanoTime
+   */
+  IdleWatch(
+      TtrpcServer server, LongSupplier helloNanos, BooleanSupplier hasSandboxes, Duration timeout) {
     this.server = server;
+    this.helloNanos = helloNanos;
     this.hasSandboxes = hasSandboxes;
     this.timeout = timeout;
   }
@@ -37,8 +47,8 @@ final class IdleWatch {
       FileChannel file =
           FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
       while (true) {
-        Duration remaining = remaining();
-        Thread.sleep(remaining.compareTo(PAUSE) > 0 ? remaining : PAUSE);
+        // Who was sent here may come and go meanwhile: after that it is no longer than usual.
+        Thread.sleep(max(PAUSE, min(timeout, remaining())));
         FileLock held = remaining().isPositive() ? null : file.tryLock();
         if (held != null && !remaining().isPositive()) {
           return held;
@@ -52,10 +62,20 @@ final class IdleWatch {
     }
   }
 
+  private static Duration min(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+
+  private static Duration max(Duration a, Duration b) {
+    return a.compareTo(b) > 0 ? a : b;
+  }
+
   private Duration remaining() {
     if (hasSandboxes.getAsBoolean() || server.inFlight() > 0) {
       return timeout;
     }
-    return timeout.minusNanos(System.nanoTime() - server.lastRequestNanos());
+    boolean expected = server.lastBeginNanos() - helloNanos.getAsLong() < 0;
+    Duration stay = expected ? max(timeout, SENT_HERE) : timeout;
+    return stay.minusNanos(System.nanoTime() - server.lastRequestNanos());
   }
 }

@@ -8,6 +8,6 @@ public final class EngineServiceAccess {
   private EngineServiceAccess() {}
 
   public static TtrpcService over(ContainerService containers) {
-    return EngineService.over(containers);
+    return new EngineService(containers).service();
   }
 }

@@ -15,6 +15,8 @@ import io.rund.shim.wire.engine.DestroyRequest;
 import io.rund.shim.wire.engine.DestroyResponse;
 import io.rund.shim.wire.engine.HelloRequest;
 import io.rund.shim.wire.engine.HelloResponse;
+import io.rund.shim.wire.engine.ListRequest;
+import io.rund.shim.wire.engine.ListResponse;
 import io.rund.shim.wire.task.DeleteResponse;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -28,6 +30,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -106,8 +109,8 @@ class EngineTest {
 
   @Test
   void itLeavesWhenIdle() throws Exception {
+    long began = System.nanoTime();
     try (Engine engine = engine()) {
-      long began = System.nanoTime();
       engine.awaitIdle();
       assertTrue(System.nanoTime() - began >= Duration.ofMillis(900).toNanos());
     }
@@ -116,22 +119,13 @@ class EngineTest {
   @Test
   void requestsAndSandboxesKeepItFromLeaving() throws Exception {
     AtomicBoolean sandboxes = new AtomicBoolean(true);
-    try (TtrpcServer server =
-        new TtrpcServer(socket, List.of(EngineService.over(new FakeContainers())))) {
-      IdleWatch watch = new IdleWatch(server, sandboxes::get, Duration.ofMillis(300));
-      CompletableFuture<FileLock> left = new CompletableFuture<>();
-      Thread.startVirtualThread(
-          () -> {
-            try {
-              left.complete(watch.await(folder.resolve("engine.lock")));
-            } catch (InterruptedException e) {
-              left.completeExceptionally(e);
-            }
-          });
+    EngineService service = new EngineService(new FakeContainers());
+    try (TtrpcServer server = new TtrpcServer(socket, List.of(service.service()))) {
+      CompletableFuture<FileLock> left = leaving(server, service, sandboxes::get);
       assertThrows(TimeoutException.class, () -> left.get(1, TimeUnit.SECONDS));
       sandboxes.set(false);
       for (int i = 0; i < 10; i++) {
-        var _ = hello();
+        list();
         Thread.sleep(100);
         assertFalse(left.isDone());
       }
@@ -139,10 +133,54 @@ class EngineTest {
     }
   }
 
+  /** Between a launcher's Hello and containerd's first request there may be seconds. */
+  @Test
+  void whoWasSentHereIsWaitedFor() throws Exception {
+    EngineService service = new EngineService(new FakeContainers());
+    try (TtrpcServer server = new TtrpcServer(socket, List.of(service.service()))) {
+      var _ = hello();
+      CompletableFuture<FileLock> left = leaving(server, service, () -> false);
+      assertThrows(TimeoutException.class, () -> left.get(2, TimeUnit.SECONDS));
+      list();
+      assertTrue(left.get(10, TimeUnit.SECONDS).isValid());
+    }
+  }
+
+  private CompletableFuture<FileLock> leaving(
+      TtrpcServer server, EngineService service, BooleanSupplier hasSandboxes) {
+    IdleWatch watch =
+        new IdleWatch(server, service::helloNanos, hasSandboxes, Duration.ofMillis(300));
+    CompletableFuture<FileLock> left = new CompletableFuture<>();
+    Thread.startVirtualThread(
+        () -> {
+          try {
+            left.complete(watch.await(folder.resolve("engine.lock")));
+          } catch (InterruptedException e) {
+            left.completeExceptionally(e);
+          }
+        });
+    return left;
+  }
+
+  private void list() throws Exception {
+    try (TtrpcSocket connection = new TtrpcSocket(socket)) {
+      var _ =
+          connection
+              .client()
+              .call(
+                  "rund.v1.Engine",
+                  "List",
+                  ListRequest.getDefaultInstance(),
+                  ListResponse.parser(),
+                  null)
+              .get();
+    }
+  }
+
   @Test
   void destroyOfAnUnknownContainerSaysThatItWasKilled() throws Exception {
     try (TtrpcServer _ =
-            new TtrpcServer(socket, List.of(EngineService.over(new FakeContainers())));
+            new TtrpcServer(socket, List.of(new EngineService(new FakeContainers()).service()));
         TtrpcSocket connection = new TtrpcSocket(socket)) {
       DestroyRequest request =
           DestroyRequest.newBuilder()

@@ -37,6 +37,7 @@ public final class TtrpcServer implements AutoCloseable {
   private final AtomicInteger inFlight = new AtomicInteger();
   private final Channel listener;
   private volatile long lastRequestNanos = System.nanoTime();
+  private volatile long lastBeginNanos = System.nanoTime();
 
   /**
    * Listens on {@code socket}, which only root may use then.
@@ -86,6 +87,11 @@ public final class TtrpcServer implements AutoCloseable {
     return lastRequestNanos;
   }
 
+  /** When the last request came, as of System.nanoTime. */
+  public long lastBeginNanos() {
+    return lastBeginNanos;
+  }
+
   TtrpcService service(String name) {
     return services.get(name);
   }
@@ -93,6 +99,7 @@ public final class TtrpcServer implements AutoCloseable {
   void requestBegins() {
     inFlight.incrementAndGet();
     lastRequestNanos = System.nanoTime();
+    lastBeginNanos = lastRequestNanos;
   }
 
   void requestEnds() {
