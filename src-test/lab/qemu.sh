@@ -2,8 +2,7 @@
 # The QEMU that emulates the lab. Sourced by `lab`.
 #
 # Up to 10.1 a CPU that runs a nested guest sets its pending interrupts without a lock (target/i386 svm_helper.c, helper_vmrun): it loses
-# those that another thread sets at that moment, and a guest, or the lab, stands still. 10.0 also took interrupts in places where they
-# are off, and the lab's kernel died of it; 7.2, Debian 12's, stood still with two guests at work. So where the machine's own is older it is the one of
+# those that another thread sets at that moment, and a guest, or the lab, stands still. So where the machine's own is older it is the one of
 # Debian 13's backports, unpacked (never installed) with its libraries into $lab/qemu-trixie.
 
 # Sets $qemu, the command.

@@ -64,6 +64,9 @@ cpu=max,+svm,+npt,-xsave,-avx,-avx2,-pku,-la57
 # tsc=reliable: QEMU's CPUs claim no invariant TSC, so Linux holds the TSCs of several for not synchronous. It then reads the time
 # from the HPET, which is slow, and KVM keeps its guests' TSCs in the mode for such hosts: guests hung in their boot.
 # QEMU's TSCs are one counter.
+# -smp 3: `init` keeps the first CPU for the kernel, and everything else to the other two. Whenever QEMU's emulated CPUs load FPU registers, all of
+# them change the *first* CPU's hflags2 without a lock (cpu_clear_ignne in target/i386/tcg/system/fpu_helper.c, 10.0 and 10.2). If that
+# one enters or leaves a guest at the moment, old flags come back: the lab takes interrupts while they are off, or a guest runs on the lab's memory.
 vm_start() {
   local memory=${RUND_LAB_MEMORY:-6G} name device=()
   rm -f "$run"/*.sock
@@ -75,7 +78,7 @@ vm_start() {
   done
   "${qemu[@]}" -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
     -serial "file:$run/console.log" \
-    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu "$cpu" -smp 2 -m "$memory" \
+    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu "$cpu" -smp 3 -m "$memory" \
     -object "memory-backend-memfd,id=ram,size=$memory,share=on" \
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \
