@@ -107,7 +107,12 @@ final class CpuGroups implements AutoCloseable {
     Path folder = folder(made);
     Files.createDirectory(folder);
     if (threaded) {
-      Files.writeString(folder.resolve("cgroup.type"), "threaded");
+      try {
+        Files.writeString(folder.resolve("cgroup.type"), "threaded");
+      } catch (IOException e) {
+        var _ = remove(folder);
+        throw e;
+      }
     }
     return made++;
   }
