@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # The lab as an emulated machine. Sourced by `lab`.
 
-# Bounded: a connection made before the lab has a network is neither answered nor refused.
+# Bounded: a connection made before the lab has a network, or after it stands still, is neither answered nor refused.
+# KILL: `exec` hands the first SIGTERM on to the lab.
 vm_alive() {
-  [ -s "$run/address" ] && (cd / && timeout "${1:-20}" "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null)
+  [ -s "$run/address" ] && (cd / && timeout -s KILL "${1:-20}" "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null)
 }
 
 # Ends the processes of a lab, live or stale: each wrote its pid, and carries this lab's folder in its arguments.

@@ -52,15 +52,20 @@ final class Lab {
     return whole;
   }
 
-  /** Whether the lab is up. An emulated machine may end before its time. */
+  /** Whether the lab is up. An emulated machine may end, or stand still, before its time. */
   static boolean answers() {
-    return run(Duration.ofMinutes(1), command("true")).exit() == 0;
+    try {
+      return run(Duration.ofMinutes(1), command("true")).exit() == 0;
+    } catch (AssertionError e) {
+      return false;
+    }
   }
 
   /**
    * Runs a command on this machine.
    *
-   * @throws AssertionError if it has not ended after {@code timeout}, with its output so far
+   * @throws AssertionError if it has not ended after {@code timeout}, with its output; it has then
+   *     been killed with all that it started, whether or not the lab still answers
    */
   static Result run(Duration timeout, List<String> command) {
     Process process;
@@ -75,13 +80,15 @@ final class Lab {
     boolean ended;
     try {
       ended = process.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS);
+      if (!ended) {
+        kill(process);
+        out.completeOnTimeout(LEFT_OPEN, 10, TimeUnit.SECONDS);
+        err.completeOnTimeout(LEFT_OPEN, 10, TimeUnit.SECONDS);
+      }
     } catch (InterruptedException e) {
-      process.destroy();
+      process.destroyForcibly();
       Thread.currentThread().interrupt();
       throw new AssertionError("interrupted while a command ran", e);
-    }
-    if (!ended) {
-      process.destroy();
     }
     Result result =
         new Result(
@@ -91,6 +98,16 @@ final class Lab {
     }
     return result;
   }
+
+  /** The first signal goes to the command in the lab, which is given time to say something. */
+  private static void kill(Process process) throws InterruptedException {
+    process.destroy();
+    process.waitFor(15, TimeUnit.SECONDS);
+    process.descendants().forEach(ProcessHandle::destroyForcibly);
+    process.destroyForcibly();
+  }
+
+  private static final String LEFT_OPEN = "(a killed command left it open)";
 
   private static final java.io.File NULL = new java.io.File("/dev/null");
 

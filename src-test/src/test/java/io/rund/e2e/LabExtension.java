@@ -25,16 +25,20 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
       throw new AssertionError(broken);
     }
     if (baseline == null || !Lab.answers()) {
-      try {
-        prepare();
-      } catch (AssertionError e) {
-        broken = "the lab or the first sandbox does not start: " + e.getMessage();
-        throw new AssertionError(broken, e);
-      }
+      prepare();
     }
   }
 
   private static void prepare() {
+    try {
+      start();
+    } catch (AssertionError e) {
+      broken = "the lab or the first sandbox does not start: " + e.getMessage();
+      throw new AssertionError(broken, e);
+    }
+  }
+
+  private static void start() {
     Lab.run(LONG, List.of(Lab.MODULE.resolve("lab/lab").toString(), "up")).expectExit(0);
     String probe =
         Lab.run(LONG, List.of(Lab.MODULE.resolve("probe/build.sh").toString()))
@@ -89,16 +93,21 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
   @Override
   public void afterEach(ExtensionContext context) {
     Throwable failure = context.getExecutionException().orElse(null);
+    if (failure != null && !Lab.answers()) {
+      System.err.printf("%s ended with the lab: it is started again%n", context.getDisplayName());
+      prepare();
+      return;
+    }
     try {
       HostState.assertNothingLeft(baseline);
     } catch (AssertionError e) {
+      showLogs(context);
+      renew();
       if (failure == null) {
-        failure = e;
-        showLogs(context);
-        renew();
         throw e;
       }
       failure.addSuppressed(e);
+      return;
     }
     if (failure != null) {
       showLogs(context);
