@@ -4,7 +4,7 @@
 # Bounded: a connection made before the lab has a network, or after it stands still, is neither answered nor refused.
 # KILL: `exec` hands the first SIGTERM on to the lab.
 vm_alive() {
-  [ -s "$run/address" ] && (cd / && timeout -s KILL "${1:-20}" "$run/exec" "$run/address" /bin/true </dev/null 2>/dev/null)
+  [ -s "$run/address" ] && (cd / && timeout -s KILL "${1:-20}" "$run/exec" "$run/address" /bin/true </dev/null) 2>/dev/null
 }
 
 # Ends the processes of a lab, live or stale: each wrote its pid, and carries this lab's folder in its arguments.
@@ -65,9 +65,10 @@ cpu=max,+svm,+npt,-xsave,-avx,-avx2,-pku,-la57
 # tsc=reliable: QEMU's CPUs claim no invariant TSC, so Linux holds the TSCs of several for not synchronous. It then reads the time
 # from the HPET, which is slow, and KVM keeps its guests' TSCs in the mode for such hosts: guests hung in their boot.
 # QEMU's TSCs are one counter.
-# -smp 3: `init` keeps the first CPU for the kernel, and everything else to the other two. Whenever QEMU's emulated CPUs load FPU registers, all of
-# them change the *first* CPU's hflags2 without a lock (cpu_clear_ignne in target/i386/tcg/system/fpu_helper.c, 10.0 and 10.2). If that
-# one enters or leaves a guest at the moment, old flags come back: the lab takes interrupts while they are off, or a guest runs on the lab's memory.
+# -smp 3, isolcpus=0: the first CPU is the kernel's, everything else runs on the other two. Whenever QEMU's emulated CPUs load FPU registers,
+# all of them change the *first* CPU's hflags2 without a lock (cpu_clear_ignne in target/i386/tcg/system/fpu_helper.c, 10.0 and 10.2). If that
+# one enters or leaves a guest at the moment, old flags come back: the lab takes interrupts while they are off, or a guest runs on the lab's
+# memory. taskset would not do: a thread that goes into another cgroup may run on all CPUs again (cpuset, before Linux 6.2).
 vm_start() {
   local memory=${RUND_LAB_MEMORY:-6G} name device=()
   rm -f "$run"/*.sock
@@ -84,7 +85,7 @@ vm_start() {
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \
     -kernel "$lab/vmlinuz" -initrd "$lab/initramfs.cpio" \
-    -append "console=ttyS0 panic=-1 mitigations=off tsc=reliable quiet rund.lab=$lab" \
+    -append "console=ttyS0 panic=-1 mitigations=off tsc=reliable isolcpus=0 quiet rund.lab=$lab" \
     >"$run/qemu.log" 2>&1 9>&-
 }
 
