@@ -21,7 +21,7 @@ class RepeatedStartsTest {
     HostState before = HostState.take();
     Result result =
         Lab.script(
-            Duration.ofMinutes(9),
+            Duration.ofMinutes(15),
             """
             for i in $(seq "$2"); do sandbox $image "$1-$i" probe exit 3; say status $?; done
             """,
