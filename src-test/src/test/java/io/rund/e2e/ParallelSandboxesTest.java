@@ -8,13 +8,13 @@ import java.util.HashSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Many sandboxes at once; {@link SoakTest} has more. */
+/** Many sandboxes at once. */
 @E2e
 class ParallelSandboxesTest {
-  private static final int MANY = 12;
+  private static final int MANY = 24;
 
   @Test
-  void twelveStartedTogetherEachGetTheirTurnAndAKernelOfTheirOwn() {
+  void twentyFourStartedTogetherEachGetTheirTurnAndAKernelOfTheirOwn() {
     Result result =
         Lab.script(
             Duration.ofMinutes(9),
