@@ -93,16 +93,10 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
   @Override
   public void afterEach(ExtensionContext context) {
     Throwable failure = context.getExecutionException().orElse(null);
-    if (failure != null && !Lab.answers()) {
-      System.err.printf("%s ended with the lab: it is started again%n", context.getDisplayName());
-      prepare();
-      return;
-    }
     try {
       HostState.assertNothingLeft(baseline);
     } catch (AssertionError e) {
-      showLogs(context);
-      renew();
+      recover(context);
       if (failure == null) {
         throw e;
       }
@@ -110,13 +104,18 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
       return;
     }
     if (failure != null) {
-      showLogs(context);
-      renew();
+      recover(context);
     }
   }
 
-  /** What one test left must not fail the next. */
-  private static void renew() {
+  /** What one test left must not fail the next, nor must a lab that has gone. */
+  private static void recover(ExtensionContext context) {
+    if (!Lab.answers()) {
+      System.err.printf("%s ended with the lab: it is started again%n", context.getDisplayName());
+      prepare();
+      return;
+    }
+    showLogs(context);
     Lab.script(LONG, "sweep");
     baseline = HostState.take();
   }
