@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "entropy.h"
 #include "files.h"
 #include "forward.h"
 #include "log.h"
@@ -42,6 +43,9 @@ static void set_clock(int64_t nanos) {
 
 bool rpc_hello(struct call *call) {
     const Rund__Agent__V1__HelloRequest *request = call->request;
+    if (!entropy_add(request->entropy.data, request->entropy.len, &call->failure)) {
+        return false;
+    }
     set_clock(request->wall_clock_nanos);
     if (request->hostname[0] != '\0' &&
         sethostname(request->hostname, strlen(request->hostname)) != 0) {

@@ -9,6 +9,7 @@
 int main(void) {
     PRINT("Ioctl.GET_API_VERSION", KVM_GET_API_VERSION);
     PRINT("Ioctl.CREATE_VM", KVM_CREATE_VM);
+    PRINT("Ioctl.GET_MSR_INDEX_LIST", KVM_GET_MSR_INDEX_LIST);
     PRINT("Ioctl.CHECK_EXTENSION", KVM_CHECK_EXTENSION);
     PRINT("Ioctl.GET_VCPU_MMAP_SIZE", KVM_GET_VCPU_MMAP_SIZE);
     PRINT("Ioctl.GET_SUPPORTED_CPUID", KVM_GET_SUPPORTED_CPUID);
@@ -29,6 +30,23 @@ int main(void) {
     PRINT("Ioctl.SET_LAPIC", KVM_SET_LAPIC);
     PRINT("Ioctl.SET_CPUID2", KVM_SET_CPUID2);
     PRINT("Ioctl.KVMCLOCK_CTRL", KVM_KVMCLOCK_CTRL);
+    PRINT("Ioctl.GET_IRQCHIP", KVM_GET_IRQCHIP);
+    PRINT("Ioctl.SET_IRQCHIP", KVM_SET_IRQCHIP);
+    PRINT("Ioctl.SET_CLOCK", KVM_SET_CLOCK);
+    PRINT("Ioctl.GET_CLOCK", KVM_GET_CLOCK);
+    PRINT("Ioctl.GET_MSRS", KVM_GET_MSRS);
+    PRINT("Ioctl.GET_MP_STATE", KVM_GET_MP_STATE);
+    PRINT("Ioctl.SET_MP_STATE", KVM_SET_MP_STATE);
+    PRINT("Ioctl.GET_VCPU_EVENTS", KVM_GET_VCPU_EVENTS);
+    PRINT("Ioctl.SET_VCPU_EVENTS", KVM_SET_VCPU_EVENTS);
+    PRINT("Ioctl.GET_DEBUGREGS", KVM_GET_DEBUGREGS);
+    PRINT("Ioctl.SET_DEBUGREGS", KVM_SET_DEBUGREGS);
+    PRINT("Ioctl.GET_XSAVE", KVM_GET_XSAVE);
+    PRINT("Ioctl.SET_XSAVE", KVM_SET_XSAVE);
+    PRINT("Ioctl.GET_XCRS", KVM_GET_XCRS);
+    PRINT("Ioctl.SET_XCRS", KVM_SET_XCRS);
+    PRINT("Ioctl.SET_DEVICE_ATTR", KVM_SET_DEVICE_ATTR);
+    PRINT("Ioctl.GET_DEVICE_ATTR", KVM_GET_DEVICE_ATTR);
     PRINT("Cap.IRQCHIP", KVM_CAP_IRQCHIP);
     PRINT("Cap.USER_MEMORY", KVM_CAP_USER_MEMORY);
     PRINT("Cap.SET_TSS_ADDR", KVM_CAP_SET_TSS_ADDR);
@@ -37,6 +55,9 @@ int main(void) {
     PRINT("Cap.IOEVENTFD", KVM_CAP_IOEVENTFD);
     PRINT("Cap.SET_IDENTITY_MAP_ADDR", KVM_CAP_SET_IDENTITY_MAP_ADDR);
     PRINT("Cap.MAX_VCPUS", KVM_CAP_MAX_VCPUS);
+    PRINT("Cap.XSAVE", KVM_CAP_XSAVE);
+    PRINT("Cap.XCRS", KVM_CAP_XCRS);
+    PRINT("Cap.VCPU_ATTRIBUTES", KVM_CAP_VCPU_ATTRIBUTES);
     PRINT("Cap.TSC_DEADLINE_TIMER", KVM_CAP_TSC_DEADLINE_TIMER);
     PRINT("Cap.IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT);
     PRINT("Exit.UNKNOWN", KVM_EXIT_UNKNOWN);
@@ -149,5 +170,26 @@ int main(void) {
     PRINT("Msrs.INDEX", offsetof(struct kvm_msr_entry, index));
     PRINT("Msrs.DATA", offsetof(struct kvm_msr_entry, data));
     PRINT("Lapic.SIZE", sizeof(struct kvm_lapic_state));
+    PRINT("Irqchip.SIZE", sizeof(struct kvm_irqchip));
+    PRINT("Irqchip.ID", offsetof(struct kvm_irqchip, chip_id));
+    PRINT("Irqchip.PIC_MASTER", KVM_IRQCHIP_PIC_MASTER);
+    PRINT("Irqchip.PIC_SLAVE", KVM_IRQCHIP_PIC_SLAVE);
+    PRINT("Irqchip.IOAPIC", KVM_IRQCHIP_IOAPIC);
+    PRINT("Clock.SIZE", sizeof(struct kvm_clock_data));
+    PRINT("Clock.NANOS", offsetof(struct kvm_clock_data, clock));
+    PRINT("Clock.FLAGS", offsetof(struct kvm_clock_data, flags));
+    PRINT("DeviceAttr.SIZE", sizeof(struct kvm_device_attr));
+    PRINT("DeviceAttr.GROUP", offsetof(struct kvm_device_attr, group));
+    PRINT("DeviceAttr.ATTR", offsetof(struct kvm_device_attr, attr));
+    PRINT("DeviceAttr.ADDRESS", offsetof(struct kvm_device_attr, addr));
+    PRINT("DeviceAttr.VCPU_TSC_CTRL", KVM_VCPU_TSC_CTRL);
+    PRINT("DeviceAttr.VCPU_TSC_OFFSET", KVM_VCPU_TSC_OFFSET);
+    PRINT("MpState.SIZE", sizeof(struct kvm_mp_state));
+    PRINT("MpState.UNINITIALIZED", KVM_MP_STATE_UNINITIALIZED);
+    PRINT("MpState.HALTED", KVM_MP_STATE_HALTED);
+    PRINT("State.VCPU_EVENTS_SIZE", sizeof(struct kvm_vcpu_events));
+    PRINT("State.DEBUGREGS_SIZE", sizeof(struct kvm_debugregs));
+    PRINT("State.XSAVE_SIZE", sizeof(struct kvm_xsave));
+    PRINT("State.XCRS_SIZE", sizeof(struct kvm_xcrs));
     return 0;
 }

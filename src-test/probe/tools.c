@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BLOCK (64 * 1024)
@@ -205,14 +206,23 @@ static int squat(int argc, char **argv) {
     return fail("accept");
 }
 
+/* clock: the wall clock in milliseconds since the epoch. */
+static int show_clock(int argc, char **argv) {
+    (void)argc, (void)argv;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    printf("%lld\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    return 0;
+}
+
 int run_tool(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } tools[] = {{"hash", hash},  {"emit", emit},      {"echo", echo},
-                 {"args", args},  {"exit", exit_with}, {"sleep", sleep_until_term},
-                 {"tty", tty},    {"host", show_host}, {"squat", squat},
-                 {"relay", relay}};
+    } tools[] = {{"hash", hash},   {"emit", emit},       {"echo", echo},
+                 {"args", args},   {"exit", exit_with},  {"sleep", sleep_until_term},
+                 {"tty", tty},     {"host", show_host},  {"squat", squat},
+                 {"relay", relay}, {"clock", show_clock}};
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (strcmp(argv[0], tools[i].name) == 0)
             return tools[i].run(argc, argv);

@@ -13,6 +13,7 @@ import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.virtio.fs.FsThreads;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -77,10 +78,29 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
           "sandbox %s wants %d vCPUs; a VM can have 1 to %d here"
               .formatted(config.id(), config.vcpus(), current.maxVcpus()));
     }
-    EventLoop loop = loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
+    EventLoop loop = nextLoop();
     int slots = KvmVirtualMachine.FIXED_SLOTS + config.slots();
     Machine machine = Machine.build(config, slots, current.kvm(), current.boot(), loop);
-    return new KvmVirtualMachine(config.id(), machine, loop, fsThreads, nodes);
+    return new KvmVirtualMachine(this, config, machine, loop, Optional.empty());
+  }
+
+  VirtualMachine clone(VmConfig config, MachineState state) {
+    Host current = host();
+    EventLoop loop = nextLoop();
+    Machine machine = Machine.clone(config, state, current.kvm(), current.boot(), loop);
+    return new KvmVirtualMachine(this, config, machine, loop, Optional.of(state));
+  }
+
+  private EventLoop nextLoop() {
+    return loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
+  }
+
+  FsThreads fsThreads() {
+    return fsThreads;
+  }
+
+  NodeBudget nodes() {
+    return nodes;
   }
 
   /** Releases what the VMs shared; they must be closed before. Idempotent. */

@@ -7,10 +7,11 @@ import io.rund.core.hypervisor.DiskConfig;
 import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmExit;
+import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
-import io.rund.kvm.fs.NodeBudget;
 import io.rund.kvm.fs.SharedFileSystem;
 import io.rund.kvm.virtio.RngDevice;
 import io.rund.kvm.virtio.VirtioDevice;
@@ -19,10 +20,10 @@ import io.rund.kvm.virtio.block.BlockDevice;
 import io.rund.kvm.virtio.block.FileBackend;
 import io.rund.kvm.virtio.block.IoPool;
 import io.rund.kvm.virtio.fs.FsDevice;
-import io.rund.kvm.virtio.fs.FsThreads;
 import io.rund.kvm.virtio.net.NetDevice;
 import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -35,11 +36,15 @@ final class KvmVirtualMachine implements VirtualMachine {
   /** Slots that always have the same device; the others may be plugged. */
   static final int FIXED_SLOTS = 3;
 
+  private final KvmHypervisor hypervisor;
+  private final VmConfig config;
   private final String id;
   private final Machine machine;
   private final EventLoop loop;
   private final IoPool ioPool;
   private final VsockDevice vsock;
+
+  private final Optional<MachineState> from;
 
   /** Owned by the device in {@link #SHARES_SLOT}. */
   private final SharedFileSystem shares;
@@ -51,19 +56,30 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   /**
    * @param machine owned from now on, also if this throws
+   * @param from what a clone's machine goes on from
    */
   KvmVirtualMachine(
-      String id, Machine machine, EventLoop loop, FsThreads fsThreads, NodeBudget nodes) {
-    this.id = id;
+      KvmHypervisor hypervisor,
+      VmConfig config,
+      Machine machine,
+      EventLoop loop,
+      Optional<MachineState> from) {
+    this.hypervisor = hypervisor;
+    this.config = config;
+    this.id = config.id();
+    this.from = from;
     this.machine = machine;
     this.loop = loop;
     this.ioPool = new IoPool(id);
     this.vsock = new VsockDevice(loop);
-    this.shares = new SharedFileSystem(id, nodes);
+    this.shares = new SharedFileSystem(id, hypervisor.nodes());
     try {
       machine.plug(VSOCK_SLOT, vsock);
       machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
-      machine.plug(SHARES_SLOT, new FsDevice(machine.memory(), loop, fsThreads, Share.TAG, shares));
+      machine.plug(
+          SHARES_SLOT,
+          new FsDevice(machine.memory(), loop, hypervisor.fsThreads(), Share.TAG, shares));
+      from.ifPresent(machine::restoreDevices);
     } catch (RuntimeException e) {
       machine.close();
       shares.close();
@@ -186,6 +202,8 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public void start() {
+    // After the device has been told of its queues, which happens on the loop too.
+    from.ifPresent(state -> loop.execute(() -> vsock.restore(state.agent())));
     machine.vcpus().start();
   }
 
@@ -210,6 +228,14 @@ final class KvmVirtualMachine implements VirtualMachine {
       return closed
           ? new Usage(0, 0)
           : new Usage(machine.vcpus().cpuNanos(), machine.memory().residentBytes());
+    }
+  }
+
+  @Override
+  public VmTemplate template() {
+    synchronized (lock) {
+      checkOpen();
+      return new KvmTemplate(hypervisor, config, new Capture(id, machine, loop, vsock).take());
     }
   }
 

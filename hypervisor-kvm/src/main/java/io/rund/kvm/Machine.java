@@ -14,14 +14,19 @@ import io.rund.kvm.sys.IrqFd;
 import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.sys.KvmVcpu;
 import io.rund.kvm.sys.KvmVm;
+import io.rund.kvm.sys.VcpuState;
+import io.rund.kvm.sys.VmState;
 import io.rund.kvm.vcpu.VcpuExits;
 import io.rund.kvm.vcpu.VcpuGroup;
+import io.rund.kvm.virtio.TransportState;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.VirtioMmioTransport;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,23 +45,34 @@ final class Machine implements AutoCloseable {
   private static final int PINS = 19;
 
   private final String id;
+  private final KvmSystem kvm;
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
   private final List<IrqFd> irqs = new ArrayList<>();
   private final List<VirtioMmioTransport> slots = new ArrayList<>();
+  private final List<KvmVcpu> cpus = new ArrayList<>();
   private GuestMemory memory;
+  private KvmVm vm;
   private VcpuGroup vcpus;
 
-  private Machine(String id) {
+  private Machine(String id, KvmSystem kvm) {
     this.id = id;
+    this.kvm = kvm;
+  }
+
+  /** Puts a kernel into RAM and its first instruction into the vCPUs, or the state of others. */
+  private interface Filler {
+    void fill(KvmVm vm, List<KvmVcpu> cpus, List<Integer> slotIrqs);
   }
 
   /**
    * @param slots number of virtio-mmio slots
    */
   static Machine build(VmConfig config, int slots, KvmSystem kvm, Boot boot, EventLoop loop) {
-    Machine machine = new Machine(config.id());
+    Machine machine = new Machine(config.id(), kvm);
     try {
-      machine.assemble(config, slots, kvm, boot, loop);
+      GuestMemory ram = GuestMemory.allocate("rund-" + config.id(), config.memoryBytes());
+      machine.assemble(
+          config, slots, loop, ram, (vm, cpus, irqs) -> boot.load(config, ram, cpus, irqs));
       return machine;
     } catch (Throwable t) {
       machine.close();
@@ -64,9 +80,31 @@ final class Machine implements AutoCloseable {
     }
   }
 
-  private void assemble(VmConfig config, int count, KvmSystem kvm, Boot boot, EventLoop loop) {
-    memory = own(GuestMemory.allocate("rund-" + id, config.memoryBytes()));
-    KvmVm vm = own(kvm.createVm());
+  /** The devices that the state knows are to be plugged, then {@link #restoreDevices}. */
+  static Machine clone(
+      VmConfig config, MachineState state, KvmSystem kvm, Boot boot, EventLoop loop) {
+    Machine machine = new Machine(config.id(), kvm);
+    try {
+      machine.assemble(
+          config,
+          state.slots().size(),
+          loop,
+          GuestMemory.clone(state.ram()),
+          (vm, cpus, irqs) -> {
+            boot.identify(cpus);
+            state.restore(vm, cpus);
+          });
+      return machine;
+    } catch (Throwable t) {
+      machine.close();
+      throw t;
+    }
+  }
+
+  private void assemble(
+      VmConfig config, int count, EventLoop loop, GuestMemory ram, Filler filler) {
+    memory = own(ram);
+    vm = own(kvm.createVm());
     Boot.prepare(vm);
     vm.addMemory(memory);
     for (int pin = 0; pin < Math.min(PINS, count); pin++) {
@@ -86,11 +124,10 @@ final class Machine implements AutoCloseable {
             .console()
             .map(path -> console(vm, new ConsoleLog(path)))
             .orElseGet(() -> new Uart8250(tail, () -> {}));
-    List<KvmVcpu> cpus = new ArrayList<>();
     for (int i = 0; i < config.vcpus(); i++) {
       cpus.add(own(vm.createVcpu(i)));
     }
-    boot.load(config, memory, cpus, slotIrqs);
+    filler.fill(vm, cpus, slotIrqs);
     MmioBus mmio = new MmioBus(slots.toArray(MmioDevice[]::new));
     vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio, tail)));
   }
@@ -136,6 +173,30 @@ final class Machine implements AutoCloseable {
 
   void unplug(int slot) {
     slots.get(slot).unplug();
+  }
+
+  /** The devices plugged go on where those of the state were. */
+  void restoreDevices(MachineState state) {
+    for (int slot = 0; slot < slots.size(); slot++) {
+      state.slots().get(slot).ifPresent(slots.get(slot)::restore);
+    }
+  }
+
+  /** The state of vCPUs that are paused; empty if the guest is at work. */
+  Optional<List<VcpuState>> idleVcpus() {
+    cpus.forEach(KvmVcpu::settle);
+    List<VcpuState> states = cpus.stream().map(cpu -> VcpuState.of(cpu, kvm)).toList();
+    return states.stream().allMatch(VcpuState::isIdle) ? Optional.of(states) : Optional.empty();
+  }
+
+  /** The state of the interrupt controllers and the clock of a paused VM. */
+  VmState vmState() {
+    return VmState.of(vm);
+  }
+
+  /** What gives, on the loop, the states of a paused VM's devices. */
+  List<Supplier<Optional<TransportState>>> deviceStates() {
+    return slots.stream().map(VirtioMmioTransport::state).toList();
   }
 
   /** Last made, first closed: vCPUs stop before devices, devices let go before RAM is unmapped. */

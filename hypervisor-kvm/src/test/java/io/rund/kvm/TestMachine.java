@@ -8,10 +8,13 @@ import io.rund.kvm.bus.MmioDevice;
 import io.rund.kvm.bus.PioBus;
 import io.rund.kvm.bus.Uart8250;
 import io.rund.kvm.memory.GuestMemory;
+import io.rund.kvm.memory.RamTemplate;
 import io.rund.kvm.sys.KvmAbi;
 import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.sys.KvmVcpu;
 import io.rund.kvm.sys.KvmVm;
+import io.rund.kvm.sys.VcpuState;
+import io.rund.kvm.sys.VmState;
 import io.rund.kvm.vcpu.VcpuExits;
 import io.rund.kvm.vcpu.VcpuGroup;
 import java.lang.foreign.Arena;
@@ -32,13 +35,26 @@ public final class TestMachine implements AutoCloseable {
   private static final int RAM = 512 << 10;
 
   public final KvmSystem system = KvmSystem.open();
-  public final GuestMemory memory = GuestMemory.allocate("test", RAM);
+  public final GuestMemory memory;
   public final KvmVm vm = system.createVm();
   public final List<KvmVcpu> vcpus = new ArrayList<>();
   public final VcpuGroup group;
 
+  /** One that goes on where another one's only vCPU stood. */
+  public TestMachine(RamTemplate ram, VcpuState cpu, VmState state) {
+    memory = GuestMemory.clone(ram);
+    Boot.prepare(vm);
+    vm.addMemory(memory);
+    KvmVcpu vcpu = vm.createVcpu(0);
+    vcpus.add(vcpu);
+    cpu.restore(vcpu, cpu.tscShift(vcpu));
+    state.restore(vm);
+    group = group(null);
+  }
+
   /** Code bytes are given as ints; all vCPUs start at the first. */
   public TestMachine(int vcpus, Uart8250 console, MmioDevice[] devices, int... code) {
+    memory = GuestMemory.allocate("test", RAM);
     Boot.prepare(vm);
     vm.addMemory(memory);
     for (int i = 0; i < code.length; i++) {
@@ -49,11 +65,12 @@ public final class TestMachine implements AutoCloseable {
       this.vcpus.add(vcpu);
       realMode(vcpu);
     }
-    group =
-        new VcpuGroup(
-            "test",
-            this.vcpus,
-            new VcpuExits(new PioBus(console), new MmioBus(devices), new ConsoleTail()));
+    group = group(console, devices);
+  }
+
+  private VcpuGroup group(Uart8250 console, MmioDevice... devices) {
+    return new VcpuGroup(
+        "test", vcpus, new VcpuExits(new PioBus(console), new MmioBus(devices), new ConsoleTail()));
   }
 
   public TestMachine(int... code) {

@@ -63,6 +63,12 @@ public final class Boot {
     LongMode.enter(vcpus.getFirst(), kernel.entry());
   }
 
+  /** What a clone's vCPUs need before they take over another's state: the answers of CPUID. */
+  public void identify(List<KvmVcpu> vcpus) {
+    GuestCpuid cpuid = new GuestCpuid(supportedCpuid, vcpus.size(), tscDeadline);
+    vcpus.forEach(vcpu -> vcpu.setCpuid(cpuid.forVcpu(vcpu.index())));
+  }
+
   private static void writeMpTable(GuestMemory memory, GuestCpuid cpuid, int cpus) {
     CpuidEntry features =
         cpuid.forVcpu(0).stream()

@@ -13,10 +13,10 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * The RAM of one guest: a file of {@link RamFiles} mapped once, addressed by guest-physical
- * address. Every access goes through {@link #offset}, which throws {@link GuestFault} for any byte
- * that is not RAM, so no caller can be talked into touching something else. Values are little
- * endian.
+ * The RAM of one guest: a file of {@link RamFiles} mapped once, or a private mapping of a {@link
+ * RamTemplate}, addressed by guest-physical address. Every access goes through {@link #offset},
+ * which throws {@link GuestFault} for any byte that is not RAM, so no caller can be talked into
+ * touching something else. Values are little endian.
  *
  * <p>RAM starts at address 0 and leaves out the hole from {@link #HOLE_START} to {@link #HOLE_END}
  * that devices use; what does not fit below it continues above. A range may not span the hole.
@@ -38,9 +38,6 @@ public final class GuestMemory implements AutoCloseable {
   /** Bytes that {@link #residentBytes} asks for at a time. */
   private static final long RESIDENT_STEP = 64 << 20;
 
-  /** A huge page of the host and of its nested page tables, in bytes. */
-  private static final long HUGE_PAGE_SIZE = 2 << 20;
-
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
@@ -57,7 +54,9 @@ public final class GuestMemory implements AutoCloseable {
    */
   public record Region(long address, long hostAddress, long length) {}
 
+  /** Null for a clone, whose mapping is private. */
   private final Fd file;
+
   private final Arena arena = Arena.ofShared();
   private final MemorySegment ram;
   private final long lowSize;
@@ -88,7 +87,9 @@ public final class GuestMemory implements AutoCloseable {
     try {
       file = RamFiles.create(name);
       Libc.ftruncate(file.number(), bytes);
-      return new GuestMemory(file, map(file, bytes), bytes);
+      Fd mapped = file;
+      long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, mapped));
+      return new GuestMemory(file, address, bytes);
     } catch (LastErrorException e) {
       if (file != null) {
         file.close();
@@ -101,27 +102,26 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /**
-   * Maps RAM at a multiple of {@link #HUGE_PAGE_SIZE}: KVM gives the guest a huge page only where
-   * host and guest addresses agree in their low bits.
+   * The RAM of a template, private to the caller from the first write to a page on.
+   *
+   * @throws RundException RESOURCE_EXHAUSTED if the host refuses, FAILED_PRECONDITION if the
+   *     template is closed
    */
-  private static long map(Fd file, long bytes) {
-    long length = bytes + HUGE_PAGE_SIZE;
-    int reserve = Linux.MAP_PRIVATE | Linux.MAP_ANONYMOUS | Linux.MAP_NORESERVE;
-    long reserved = Libc.mmap(0, length, Linux.PROT_NONE, reserve, -1, 0);
-    long address = (reserved + HUGE_PAGE_SIZE - 1) & -HUGE_PAGE_SIZE;
+  public static GuestMemory clone(RamTemplate template) {
     try {
-      int flags = Linux.MAP_SHARED | Linux.MAP_FIXED | Linux.MAP_NORESERVE;
-      int access = Linux.PROT_READ | Linux.PROT_WRITE;
-      Libc.mmap(address, bytes, access, flags, file.number(), 0);
+      return new GuestMemory(null, template.map(), template.bytes());
     } catch (LastErrorException e) {
-      Libc.munmap(reserved, length);
-      throw e;
+      throw new RundException(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          "cannot map a clone of %d bytes of guest memory: %s"
+              .formatted(template.bytes(), e.getMessage()),
+          e);
     }
-    if (address > reserved) {
-      Libc.munmap(reserved, address - reserved);
-    }
-    Libc.munmap(address + bytes, reserved + length - address - bytes);
-    return address;
+  }
+
+  /** Copies RAM that was {@link #allocate}d and that nobody changes meanwhile. */
+  public RamTemplate toTemplate(String name) {
+    return RamTemplate.copy(name, file, ram);
   }
 
   /** Bytes of RAM that are in the host's memory. To be kept from running beside {@link #close}. */
@@ -242,8 +242,10 @@ public final class GuestMemory implements AutoCloseable {
   /** Unmaps the RAM and closes its file. Idempotent. */
   @Override
   public void close() {
-    if (file.isOpen()) {
-      file.close();
+    if (arena.scope().isAlive()) {
+      if (file != null) {
+        file.close();
+      }
       arena.close();
     }
   }

@@ -15,6 +15,7 @@ public final class KvmAbi {
 
     public static final long GET_API_VERSION = 0xae00L;
     public static final long CREATE_VM = 0xae01L;
+    public static final long GET_MSR_INDEX_LIST = 0xc004ae02L;
     public static final long CHECK_EXTENSION = 0xae03L;
     public static final long GET_VCPU_MMAP_SIZE = 0xae04L;
     public static final long GET_SUPPORTED_CPUID = 0xc008ae05L;
@@ -23,18 +24,35 @@ public final class KvmAbi {
     public static final long SET_TSS_ADDR = 0xae47L;
     public static final long SET_IDENTITY_MAP_ADDR = 0x4008ae48L;
     public static final long CREATE_IRQCHIP = 0xae60L;
+    public static final long GET_IRQCHIP = 0xc208ae62L;
+    public static final long SET_IRQCHIP = 0x8208ae63L;
     public static final long IRQFD = 0x4020ae76L;
     public static final long IOEVENTFD = 0x4040ae79L;
+    public static final long SET_CLOCK = 0x4030ae7bL;
+    public static final long GET_CLOCK = 0x8030ae7cL;
     public static final long RUN = 0xae80L;
     public static final long GET_REGS = 0x8090ae81L;
     public static final long SET_REGS = 0x4090ae82L;
     public static final long GET_SREGS = 0x8138ae83L;
     public static final long SET_SREGS = 0x4138ae84L;
+    public static final long GET_MSRS = 0xc008ae88L;
     public static final long SET_MSRS = 0x4008ae89L;
     public static final long GET_LAPIC = 0x8400ae8eL;
     public static final long SET_LAPIC = 0x4400ae8fL;
     public static final long SET_CPUID2 = 0x4008ae90L;
+    public static final long GET_MP_STATE = 0x8004ae98L;
+    public static final long SET_MP_STATE = 0x4004ae99L;
+    public static final long GET_VCPU_EVENTS = 0x8040ae9fL;
+    public static final long SET_VCPU_EVENTS = 0x4040aea0L;
+    public static final long GET_DEBUGREGS = 0x8080aea1L;
+    public static final long SET_DEBUGREGS = 0x4080aea2L;
+    public static final long GET_XSAVE = 0x9000aea4L;
+    public static final long SET_XSAVE = 0x5000aea5L;
+    public static final long GET_XCRS = 0x8188aea6L;
+    public static final long SET_XCRS = 0x4188aea7L;
     public static final long KVMCLOCK_CTRL = 0xaeadL;
+    public static final long SET_DEVICE_ATTR = 0x4018aee1L;
+    public static final long GET_DEVICE_ATTR = 0x4018aee2L;
   }
 
   /** Capabilities. */
@@ -48,8 +66,11 @@ public final class KvmAbi {
     public static final int IRQFD = 32;
     public static final int IOEVENTFD = 36;
     public static final int SET_IDENTITY_MAP_ADDR = 37;
+    public static final int XSAVE = 55;
+    public static final int XCRS = 56;
     public static final int MAX_VCPUS = 66;
     public static final int TSC_DEADLINE_TIMER = 72;
+    public static final int VCPU_ATTRIBUTES = 127;
     public static final int IMMEDIATE_EXIT = 136;
   }
 
@@ -230,5 +251,56 @@ public final class KvmAbi {
     private Lapic() {}
 
     public static final int SIZE = 1024;
+  }
+
+  /** struct kvm_irqchip: one of the three interrupt controllers, and their numbers. */
+  public static final class Irqchip {
+    private Irqchip() {}
+
+    public static final int SIZE = 520;
+    public static final int ID = 0;
+    public static final int PIC_MASTER = 0;
+    public static final int PIC_SLAVE = 1;
+    public static final int IOAPIC = 2;
+  }
+
+  /** struct kvm_clock_data. */
+  public static final class Clock {
+    private Clock() {}
+
+    public static final int SIZE = 48;
+    public static final int NANOS = 0;
+    public static final int FLAGS = 8;
+  }
+
+  /** struct kvm_device_attr, and the attribute of a vCPU that is its TSC's offset to the host's. */
+  public static final class DeviceAttr {
+    private DeviceAttr() {}
+
+    public static final int SIZE = 24;
+    public static final int GROUP = 4;
+    public static final int ATTR = 8;
+    public static final int ADDRESS = 16;
+    public static final int VCPU_TSC_CTRL = 0;
+    public static final int VCPU_TSC_OFFSET = 0;
+  }
+
+  /** struct kvm_mp_state, and the states of a vCPU that has nothing to do. */
+  public static final class MpState {
+    private MpState() {}
+
+    public static final int SIZE = 4;
+    public static final int UNINITIALIZED = 1;
+    public static final int HALTED = 3;
+  }
+
+  /** Sizes of the other structs in which KVM gives and takes a vCPU's state. */
+  public static final class State {
+    private State() {}
+
+    public static final int VCPU_EVENTS_SIZE = 64;
+    public static final int DEBUGREGS_SIZE = 128;
+    public static final int XSAVE_SIZE = 4096;
+    public static final int XCRS_SIZE = 392;
   }
 }

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /** /dev/kvm, opened once. Safe for use by several threads. */
 public final class KvmSystem implements AutoCloseable {
@@ -22,6 +23,9 @@ public final class KvmSystem implements AutoCloseable {
 
   /** More entries than any kernel has returned; KVM_MAX_CPUID_ENTRIES is 256. */
   private static final int MAX_CPUID_ENTRIES = 256;
+
+  /** More than any kernel lists. */
+  private static final int MAX_MSRS = 4096;
 
   private static final Map<String, Integer> REQUIRED = new LinkedHashMap<>();
 
@@ -111,6 +115,20 @@ public final class KvmSystem implements AutoCloseable {
       return CpuidEntry.read(table);
     } catch (LastErrorException e) {
       throw KvmErrors.of("learn the CPU's features (KVM_GET_SUPPORTED_CPUID)", e);
+    }
+  }
+
+  /** The MSRs whose values are a vCPU's state. */
+  int[] msrIndices() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment list = arena.allocate((1L + MAX_MSRS) * Integer.BYTES, Integer.BYTES);
+      list.set(ValueLayout.JAVA_INT, 0, MAX_MSRS);
+      Libc.ioctl(fd.number(), KvmAbi.Ioctl.GET_MSR_INDEX_LIST, list.address());
+      int count = list.get(ValueLayout.JAVA_INT, 0);
+      int[] indices = list.asSlice(Integer.BYTES, 4L * count).toArray(ValueLayout.JAVA_INT);
+      return Msrs.toSave(IntStream.of(indices));
+    } catch (LastErrorException e) {
+      throw KvmErrors.of("list model-specific registers (KVM_GET_MSR_INDEX_LIST)", e);
     }
   }
 

@@ -70,6 +70,44 @@ public final class KvmVcpu implements AutoCloseable {
     run.set(ValueLayout.JAVA_BYTE, KvmAbi.Run.IMMEDIATE_EXIT, (byte) (exit ? 1 : 0));
   }
 
+  /**
+   * Completes the last exit, whose effect on registers KVM leaves to the next entry (api.rst, 5),
+   * without running guest code. The vCPU is paused, with {@link #immediateExit} set.
+   *
+   * @throws RundException if the vCPU does not come to rest
+   */
+  public void settle() {
+    if (run() != Linux.EINTR) {
+      throw RundException.internal(
+          "vCPU %d does not come to rest: exit %d"
+              .formatted(index, run.get(INT, KvmAbi.Run.EXIT_REASON)),
+          null);
+    }
+  }
+
+  /** What this vCPU's TSC is ahead of the host's (api.rst, KVM_VCPU_TSC_CTRL). */
+  long tscOffset() {
+    try (Arena scratch = Arena.ofConfined()) {
+      MemorySegment offset = scratch.allocate(LONG);
+      tscControl(KvmAbi.Ioctl.GET_DEVICE_ATTR, offset, scratch);
+      return offset.get(LONG, 0);
+    }
+  }
+
+  void tscOffset(long offset) {
+    try (Arena scratch = Arena.ofConfined()) {
+      tscControl(KvmAbi.Ioctl.SET_DEVICE_ATTR, scratch.allocateFrom(LONG, offset), scratch);
+    }
+  }
+
+  private void tscControl(long request, MemorySegment offset, Arena scratch) {
+    MemorySegment attribute = scratch.allocate(KvmAbi.DeviceAttr.SIZE, Long.BYTES);
+    attribute.set(INT, KvmAbi.DeviceAttr.GROUP, KvmAbi.DeviceAttr.VCPU_TSC_CTRL);
+    attribute.set(LONG, KvmAbi.DeviceAttr.ATTR, KvmAbi.DeviceAttr.VCPU_TSC_OFFSET);
+    attribute.set(LONG, KvmAbi.DeviceAttr.ADDRESS, offset.address());
+    int _ = control("TSC offset", request, attribute);
+  }
+
   /** Sets what CPUID answers on this vCPU. */
   public void setCpuid(List<CpuidEntry> entries) {
     try (Arena scratch = Arena.ofConfined()) {
@@ -129,7 +167,7 @@ public final class KvmVcpu implements AutoCloseable {
     Libc.Try.ioctl(number, KvmAbi.Ioctl.KVMCLOCK_CTRL, 0);
   }
 
-  private int control(String what, long request, MemorySegment argument) {
+  int control(String what, long request, MemorySegment argument) {
     try {
       return Libc.ioctl(fd.number(), request, argument.address());
     } catch (LastErrorException e) {

@@ -126,6 +126,14 @@ public final class KvmVm implements KickRegistry, AutoCloseable {
     }
   }
 
+  void control(String what, long request, MemorySegment argument) {
+    try {
+      Libc.ioctl(fd.number(), request, argument.address());
+    } catch (LastErrorException e) {
+      throw KvmErrors.of("access %s of a VM (0x%x)".formatted(what, request), e);
+    }
+  }
+
   @Override
   public void close() {
     fd.close();

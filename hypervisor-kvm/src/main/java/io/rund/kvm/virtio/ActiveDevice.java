@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -60,6 +61,20 @@ final class ActiveDevice {
       made.add(factory.make(i, reason -> fault(queue + reason)));
     }
     queues = List.copyOf(made);
+  }
+
+  /** Where the queues are; empty for those that the driver did not enable. */
+  List<OptionalInt> positions() {
+    return queues.stream().map(Virtqueue::position).toList();
+  }
+
+  /** Goes on with queues of which a driver may have kicked any. */
+  void resume(long features) {
+    start(features);
+    counter.set(ValueLayout.JAVA_LONG, 0, 1);
+    for (int i = 0; i < registrations.size(); i++) {
+      long _ = Libc.Try.write(kicks.get(i).number(), counter.address(), Long.BYTES);
+    }
   }
 
   void start(long features) {

@@ -21,6 +21,17 @@ final class QueueRegisters {
     return ready;
   }
 
+  /** The registers of a queue that was in use. */
+  static QueueRegisters inUse(Virtqueue.Layout layout) {
+    QueueRegisters registers = new QueueRegisters();
+    registers.size = layout.size();
+    registers.descriptors = layout.descriptors();
+    registers.available = layout.available();
+    registers.used = layout.used();
+    registers.ready = true;
+    return registers;
+  }
+
   Virtqueue.Layout layout() {
     return new Virtqueue.Layout(size, descriptors, available, used);
   }

@@ -13,8 +13,10 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -349,6 +351,42 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     for (int i = 0; i < queues.length; i++) {
       queues[i] = new QueueRegisters();
     }
+  }
+
+  // Templates.
+
+  /**
+   * What {@link #restore} needs, to be asked for on the loop while the VM is paused; empty if no
+   * driver uses the slot.
+   *
+   * @throws RundException from the supplier, if requests are under way
+   */
+  public synchronized Supplier<Optional<TransportState>> state() {
+    if (device == null || (status & DRIVER_OK) == 0) {
+      return Optional::empty;
+    }
+    ActiveDevice saved = active;
+    QueueRegisters[] registers = queues;
+    return () ->
+        Optional.of(TransportState.of(name, status, driverFeatures, registers, saved.positions()));
+  }
+
+  /** The device, just plugged, goes on for a driver that used its like. Before the vCPUs run. */
+  public synchronized void restore(TransportState state) {
+    driverFeatures = state.features();
+    queues = state.registers();
+    active =
+        new ActiveDevice(
+            loop,
+            device,
+            kickFds,
+            (i, onFault) -> state.position(i, makeQueue(i, onFault)),
+            this::needsReset);
+    status = state.status();
+    ActiveDevice restored = active;
+    loop.execute(() -> restored.resume(state.features()));
+    // An interrupt that was on its way is lost; one too many finds nothing to do.
+    interrupt();
   }
 
   // The hand-over between the two worlds.

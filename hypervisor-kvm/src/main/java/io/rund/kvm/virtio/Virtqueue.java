@@ -3,6 +3,7 @@ package io.rund.kvm.virtio;
 import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.memory.GuestMemory;
 import java.lang.invoke.VarHandle;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
@@ -80,6 +81,23 @@ public final class Virtqueue {
     this.interrupt = interrupt;
     this.onFault = onFault;
     this.chain = new DescriptorChain(memory, maxSize, indirect);
+  }
+
+  /**
+   * How many chains the driver had made available and got back, modulo 2^16; only while it waits
+   * for none and was shown all, else empty. A queue that starts there goes on like this one.
+   */
+  OptionalInt position() {
+    boolean atRest = nextAvailable == nextUsed && shownUsed == nextUsed;
+    return stopped || !atRest ? OptionalInt.empty() : OptionalInt.of(nextUsed);
+  }
+
+  /** Goes on where a queue was, before the first use. */
+  void position(int position) {
+    availableIndex = (short) position;
+    nextAvailable = (short) position;
+    nextUsed = (short) position;
+    shownUsed = (short) position;
   }
 
   /** A queue that the driver did not enable. */

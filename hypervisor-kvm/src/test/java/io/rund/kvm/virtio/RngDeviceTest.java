@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 class RngDeviceTest {
@@ -43,5 +46,33 @@ class RngDeviceTest {
       guest.queue(0).submit(DriverQueue.readable(guest.allocate(16), 16));
       guest.awaitTrue("the device is broken", guest::isBroken);
     }
+  }
+
+  /** What a clone's slot does, here to the slot of the same guest. */
+  @Test
+  void anotherDeviceGoesOnWhereOneStood() throws Exception {
+    try (GuestDriver guest = new GuestDriver()) {
+      guest.transport.plug(new RngDevice(guest.memory));
+      assertEquals(Optional.empty(), onLoop(guest, guest.transport.state()));
+      guest.start();
+      DriverQueue queue = guest.queue(0);
+      for (int i = 0; i < 3; i++) {
+        queue.submit(DriverQueue.writable(guest.allocate(16), 16));
+        assertEquals(16, queue.take().written());
+      }
+      TransportState state = onLoop(guest, guest.transport.state()).orElseThrow();
+      guest.transport.unplug();
+      guest.transport.plug(new RngDevice(guest.memory));
+      guest.transport.restore(state);
+      assertEquals(state.status(), guest.read(GuestDriver.STATUS));
+      queue.submit(DriverQueue.writable(guest.allocate(16), 16));
+      assertEquals(16, queue.take().written());
+      assertFalse(guest.isBroken());
+    }
+  }
+
+  private static Optional<TransportState> onLoop(
+      GuestDriver guest, Supplier<Optional<TransportState>> state) throws Exception {
+    return CompletableFuture.supplyAsync(state, guest.loop).get();
   }
 }

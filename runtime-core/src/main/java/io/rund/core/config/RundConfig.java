@@ -31,6 +31,7 @@ import java.util.TreeSet;
  * @param minMemory the least memory limit, in bytes, that is accepted
  * @param slots transports for devices that can be plugged into a sandbox
  * @param annotations names of the {@code io.rund.} annotations that a specification may have
+ * @param cloning whether sandboxes may be clones of a template
  * @param bootTimeout how long a guest may take from its first instruction to its agent's answer
  * @param idleTimeout how long an engine without sandboxes stays
  * @param debugConsole whether guests have a serial console, logged under the state directory
@@ -48,6 +49,7 @@ public record RundConfig(
     long minMemory,
     int slots,
     Set<String> annotations,
+    boolean cloning,
     Duration bootTimeout,
     Duration idleTimeout,
     boolean debugConsole,
@@ -75,6 +77,12 @@ public record RundConfig(
 
   /** The annotation with the size of a sandbox's memory. */
   public static final String MEMORY_ANNOTATION = "io.rund.memory";
+
+  /**
+   * The annotation by which a sandbox asks not to be a clone, or does not mind; always allowed,
+   * since all it can cost is time.
+   */
+  public static final String CLONE_ANNOTATION = "io.rund.clone";
 
   private static final Set<String> ANNOTATIONS =
       new TreeSet<>(List.of(MEMORY_ANNOTATION, VCPUS_ANNOTATION));
@@ -123,6 +131,7 @@ public record RundConfig(
             settings.bytes("min_memory", 8 * MIB, MIB, MAX_MEMORY),
             settings.integer("slots", 16, 1, 64),
             settings.names("annotations", ANNOTATIONS),
+            settings.flag("clone", true),
             settings.duration("boot_timeout", Duration.ofSeconds(60)),
             settings.duration("idle_timeout", Duration.ofMinutes(10)),
             settings.flag("debug_console", false),
@@ -143,6 +152,18 @@ public record RundConfig(
   /** The number in the annotation {@value #VCPUS_ANNOTATION}. */
   public static int vcpusOf(String annotation) {
     return valueOf(VCPUS_ANNOTATION, annotation).integer(VCPUS_ANNOTATION, 0, 1, 64);
+  }
+
+  /** The flag in the annotation {@value #CLONE_ANNOTATION}. */
+  public static boolean cloneOf(String annotation) {
+    return switch (annotation) {
+      case "true" -> true;
+      case "false" -> false;
+      default ->
+          throw RundException.invalid(
+              "annotation %s is \"%s\": it must be \"true\" or \"false\""
+                  .formatted(CLONE_ANNOTATION, annotation));
+    };
   }
 
   private static Settings valueOf(String name, String annotation) {

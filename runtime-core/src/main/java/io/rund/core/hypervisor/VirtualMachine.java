@@ -75,6 +75,15 @@ public interface VirtualMachine extends AutoCloseable {
 
   Usage usage();
 
+  /**
+   * What clones are made of. The guest's agent must have connected and must not have been spoken
+   * to; the vCPUs stand still afterwards. Waits for the guest to come to rest.
+   *
+   * @throws io.rund.core.error.RundException if the host cannot tell the VM's state or the guest
+   *     does not come to rest
+   */
+  VmTemplate template();
+
   /** Completes when no vCPU will run again. */
   CompletableFuture<VmExit> exited();
 

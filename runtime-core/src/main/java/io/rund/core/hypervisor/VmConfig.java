@@ -24,4 +24,11 @@ public record VmConfig(
     Path initramfs,
     String extraCommandLine,
     int slots,
-    Optional<Path> console) {}
+    Optional<Path> console) {
+
+  /** The same for another sandbox. */
+  public VmConfig withId(String other) {
+    return new VmConfig(
+        other, vcpus, memoryBytes, kernel, initramfs, extraCommandLine, slots, console);
+  }
+}

@@ -81,6 +81,11 @@ public final class Linux {
   public static final int F_GETFL = 3;
   public static final int F_SETFL = 4;
   public static final int F_DUPFD_CLOEXEC = 1030;
+  public static final int F_ADD_SEALS = 1033;
+  public static final int F_SEAL_SEAL = 1;
+  public static final int F_SEAL_SHRINK = 2;
+  public static final int F_SEAL_GROW = 4;
+  public static final int F_SEAL_WRITE = 8;
 
   public static final int SEEK_SET = 0;
   public static final int SEEK_END = 2;
@@ -96,7 +101,10 @@ public final class Linux {
   public static final int MAP_ANONYMOUS = 0x20;
   public static final int MAP_NORESERVE = 0x4000;
 
+  public static final int MADV_HUGEPAGE = 14;
+
   public static final int MFD_CLOEXEC = 1;
+  public static final int MFD_ALLOW_SEALING = 2;
 
   public static final int EFD_CLOEXEC = 0x80000;
   public static final int EFD_NONBLOCK = 0x800;

@@ -1,37 +1,56 @@
 package io.rund.core.sandbox;
 
 import io.rund.core.agent.AgentConnector;
-import io.rund.core.agent.GuestAgent;
 import io.rund.core.config.RundConfig;
-import io.rund.core.error.ErrorCode;
+import io.rund.core.config.RundConfig.Isolation;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
+import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Makes sandboxes; the same for all of an engine. */
-record SandboxBoot(
-    Hypervisor hypervisor,
-    AgentConnector connector,
-    PodNetwork network,
-    EventLoop loop,
-    CpuGroups cpus,
-    RundConfig config) {
+final class SandboxBoot implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(SandboxBoot.class);
+  private static final Duration TEMPLATE_DELAY = Duration.ofSeconds(1);
+
+  private final GuestStart guests;
+  private final Templates templates = new Templates(TEMPLATE_DELAY);
+  private final PodNetwork network;
+  private final EventLoop loop;
+  private final CpuGroups cpus;
+  private final RundConfig config;
+
+  SandboxBoot(
+      Hypervisor hypervisor,
+      AgentConnector connector,
+      PodNetwork network,
+      EventLoop loop,
+      CpuGroups cpus,
+      RundConfig config) {
+    this.guests = new GuestStart(hypervisor, connector, config.bootTimeout());
+    this.network = network;
+    this.loop = loop;
+    this.cpus = cpus;
+    this.config = config;
+  }
+
+  RundConfig config() {
+    return config;
+  }
 
   /**
-   * Boots a VM up to the agent's first answer. On failure nothing is left of the sandbox.
+   * Brings up a VM to the agent's first answer. On failure nothing is left of the sandbox.
    *
-   * @param prepare gives the VM what it boots with
+   * @param prepare gives the VM what its container needs
    */
   Sandbox boot(
       CreateRequest request,
@@ -40,40 +59,89 @@ record SandboxBoot(
       Consumer<VirtualMachine> prepare,
       Timeline timeline) {
     CpuShare share = CpuShare.of(spec);
+    boolean cloning = cloning(spec, size);
     // Ids are unique in a containerd namespace; neither name may have a colon.
     String id = request.namespace() + ":" + request.id();
     AnchorStart anchorStart =
         anchor(request.id(), spec, spec.network().orElseGet(NetworkNamespace.Fresh::new), timeline);
     CpuGroup cpu = cpus.take();
-    VirtualMachine vm = null;
+    GuestStart.Started guest = null;
     try {
-      long began = System.nanoTime();
-      vm = hypervisor.create(vmConfig(id, size));
-      prepare.accept(vm);
-      CompletableFuture<GuestAgent> connected = connector.listen(vm);
-      timeline.phase("create VM", began);
-
-      long started = System.nanoTime();
-      vm.start();
-      cpu.enter(vm.vcpuThreads());
-      Anchor anchor = anchorStart.get();
-      Duration bound = config.bootTimeout();
-      GuestAgent agent = awaitAgent(vm, connected, bound);
-      long ready = System.nanoTime();
-      GuestAgent.Hello hello = agent.hello(spec.hostname().orElseGet(HostName::get), bound);
-      bootPhases(timeline, started, ready, hello);
-      timeline.phase("agent hello", ready);
+      String hostname = spec.hostname().orElseGet(HostName::get);
+      VmConfig vm = vmConfig(id, size);
+      guest =
+          cloning
+              ? cloneOrBoot(vm, hostname, prepare, timeline)
+              : guests.boot(vm, hostname, prepare, timeline);
+      cpu.enter(guest.vm().vcpuThreads());
       // Not before, since a boot at the pace of a small quota helps nobody.
-      Sandbox sandbox = new Sandbox(id, size, vm, anchor, agent, hello, network, cpu);
+      Sandbox sandbox =
+          new Sandbox(
+              id, size, guest.vm(), anchorStart.get(), guest.agent(), guest.hello(), network, cpu);
       sandbox.cpuShare(share);
       return sandbox;
     } catch (Throwable e) {
       try (cpu;
-          VirtualMachine _ = vm) {
+          VirtualMachine _ = guest == null ? null : guest.vm()) {
         // The VM first: its threads are in the cgroup.
       } finally {
         anchorStart.discard();
       }
+      throw e;
+    }
+  }
+
+  /**
+   * Whether this sandbox may be a clone. Not where an engine has one sandbox only, nor with a
+   * console, which is each guest's own. A guest of several vCPUs boots: that their clocks stay in
+   * step in a clone has not been seen yet.
+   */
+  private boolean cloning(OciSpec spec, SandboxSize size) {
+    boolean wanted =
+        spec.annotation(RundConfig.CLONE_ANNOTATION).map(RundConfig::cloneOf).orElse(true);
+    return wanted
+        && size.vcpus() == 1
+        && config.cloning()
+        && config.isolation() != Isolation.SANDBOX
+        && !config.debugConsole();
+  }
+
+  /** A template is wanted as soon as one would have been of use. */
+  private GuestStart.Started cloneOrBoot(
+      VmConfig vm, String hostname, Consumer<VirtualMachine> prepare, Timeline timeline) {
+    TemplateShape shape = TemplateShape.of(vm);
+    Optional<VmTemplate> template = templates.find(shape);
+    if (template.isPresent()) {
+      GuestStart.Started clone = clone(shape, template.get(), vm.id(), hostname, timeline);
+      if (clone != null) {
+        return prepared(clone, prepare);
+      }
+    }
+    GuestStart.Started booted = guests.boot(vm, hostname, prepare, timeline);
+    templates.want(shape, () -> guests.template(vm.withId("template")));
+    return booted;
+  }
+
+  /** Null if the clone is not to be had; then the template is not used again. */
+  private GuestStart.Started clone(
+      TemplateShape shape, VmTemplate template, String id, String hostname, Timeline timeline) {
+    try {
+      return guests.clone(template, id, hostname, timeline);
+    } catch (RundException e) {
+      log.warn("sandbox {} boots cold, since its clone failed: {}", id, e.getMessage(), e);
+      templates.discard(shape, template);
+      return null;
+    }
+  }
+
+  /** What a cold guest finds at boot, a clone finds later: it is plugged once the clone works. */
+  private static GuestStart.Started prepared(
+      GuestStart.Started clone, Consumer<VirtualMachine> prepare) {
+    try {
+      prepare.accept(clone.vm());
+      return clone;
+    } catch (Throwable e) {
+      clone.vm().close();
       throw e;
     }
   }
@@ -111,38 +179,9 @@ record SandboxBoot(
         console);
   }
 
-  private static GuestAgent awaitAgent(
-      VirtualMachine vm, CompletableFuture<GuestAgent> connected, Duration bound) {
-    try {
-      var _ =
-          CompletableFuture.anyOf(connected, vm.exited())
-              .get(bound.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (TimeoutException e) {
-      throw new RundException(
-          ErrorCode.DEADLINE_EXCEEDED,
-          "the guest did not boot within %d s (boot_timeout): set debug_console = true to see how far it comes"
-              .formatted(bound.toSeconds()),
-          e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw RundException.unavailable("interrupted while the guest booted", e);
-    } catch (ExecutionException e) {
-      throw RundException.internal("waiting for the guest: " + e.getCause(), e);
-    }
-    if (!connected.isDone()) {
-      throw RundException.unavailable(
-          "the guest ended before its agent answered: %s; set debug_console = true to see why"
-              .formatted(Sandbox.describe(vm.exited().join())),
-          null);
-    }
-    return connected.join();
-  }
-
-  /** The guest's clock starts with the VM, so its own marks divide the boot. */
-  private static void bootPhases(
-      Timeline timeline, long started, long ready, GuestAgent.Hello hello) {
-    long kernelEnd = Math.min(ready, started + hello.mainNanos());
-    timeline.phase("guest kernel", started, kernelEnd);
-    timeline.phase("guest agent", kernelEnd, ready);
+  /** Releases the templates. Sandboxes go on. */
+  @Override
+  public void close() {
+    templates.close();
   }
 }

@@ -35,6 +35,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** What could not be made is removed. */
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
+  private final SandboxBoot boot;
   private final ContainerMaker maker;
   private final CpuGroups cpus;
   private final RundConfig config;
@@ -48,9 +49,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       RundConfig config,
       EventSink events) {
     this.cpus = CpuGroups.open(Path.of("/sys/fs/cgroup"));
-    this.maker =
-        new ContainerMaker(
-            new SandboxBoot(hypervisor, connector, network, loop, cpus, config), events);
+    this.boot = new SandboxBoot(hypervisor, connector, network, loop, cpus, config);
+    this.maker = new ContainerMaker(boot, events);
     this.config = config;
   }
 
@@ -259,6 +259,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** Ends every sandbox, in parallel. */
   @Override
   public void close() {
+    boot.close();
     List<Thread> endings =
         containers.keySet().stream()
             .map(key -> Thread.startVirtualThread(() -> destroyQuietly(key)))

@@ -60,7 +60,8 @@ record SandboxSize(int vcpus, long memoryBytes) {
   /** Refuses an annotation of ours that is unknown or that the configuration does not allow. */
   static void checkAnnotations(OciSpec spec, RundConfig config) {
     for (Map.Entry<String, String> annotation : spec.annotations(OVERRIDES).entrySet()) {
-      if (!config.annotations().contains(annotation.getKey())) {
+      if (!config.annotations().contains(annotation.getKey())
+          && !annotation.getKey().equals(RundConfig.CLONE_ANNOTATION)) {
         throw RundException.invalid(
             "annotation %s: this node allows %s (annotations in rund.toml)"
                 .formatted(

@@ -9,6 +9,7 @@ import io.rund.core.hypervisor.NicConfig;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
+import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -43,6 +45,14 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   /** What a close waits for. */
   volatile CompletableFuture<Void> mayClose = CompletableFuture.completedFuture(null);
+
+  /** Thrown by the agent's hello, if set. */
+  volatile RundException helloFailure;
+
+  /** What it gives when it is asked for its template, and whether it was. */
+  Optional<VmTemplate> template = Optional.empty();
+
+  volatile boolean captured;
 
   /** What the agent was told to create. */
   volatile String createdSpec;
@@ -177,6 +187,12 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
+  public VmTemplate template() {
+    captured = true;
+    return template.orElseThrow();
+  }
+
+  @Override
   public CompletableFuture<VmExit> exited() {
     return exited;
   }
@@ -192,6 +208,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public Hello hello(String hostname, Duration timeout) {
+    if (helloFailure != null) {
+      throw helloFailure;
+    }
     return new Hello("test", "6.12.0-test", 1, 2, 1 << 20, 1 << 19, 1);
   }
 

@@ -55,7 +55,7 @@ class ManyStartsTest {
   void wire() throws Exception {
     loop = new EventLoop("many-starts-test");
     Path file = bundle.resolve("rund.toml");
-    Files.writeString(file, "anchor = \"%s\"\n".formatted(NativeBinaries.ANCHOR));
+    Files.writeString(file, "clone = false\nanchor = \"%s\"\n".formatted(NativeBinaries.ANCHOR));
     manager =
         new SandboxManager(
             vm -> {

@@ -60,7 +60,8 @@ class PodTest {
     Path file = directory.resolve("rund.toml");
     Files.writeString(
         file,
-        "anchor = \"%s\"\nannotations = [\"io.rund.vcpus\"]\n".formatted(NativeBinaries.ANCHOR));
+        "clone = false\nanchor = \"%s\"\nannotations = [\"io.rund.vcpus\"]\n"
+            .formatted(NativeBinaries.ANCHOR));
     manager =
         new SandboxManager(
             vm -> {

@@ -58,7 +58,7 @@ class SandboxManagerTest {
     loop = new EventLoop("manager-test");
     sandbox = new FakeSandbox(loop);
     Path file = bundle.resolve("rund.toml");
-    Files.writeString(file, "anchor = \"" + NativeBinaries.ANCHOR + "\"\n");
+    Files.writeString(file, "clone = false\nanchor = \"" + NativeBinaries.ANCHOR + "\"\n");
     RundConfig config = RundConfig.read(file, bundle);
     manager =
         new SandboxManager(

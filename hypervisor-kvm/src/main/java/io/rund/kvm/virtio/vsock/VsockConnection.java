@@ -4,6 +4,7 @@ import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.virtio.DescriptorChain;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,6 +76,22 @@ final class VsockConnection implements VsockStream {
     this.hostPort = header.destinationPort();
     this.guestBufferSize = header.bufferSize();
     this.guestForwarded = header.forwarded();
+  }
+
+  /** Goes on with a connection over which nothing was said yet. */
+  VsockConnection(VsockDevice device, ConnectionState state) {
+    this.device = device;
+    this.guestPort = state.guestPort();
+    this.hostPort = state.hostPort();
+    this.guestBufferSize = state.guestBufferSize();
+  }
+
+  /** Empty if something was said, or is to be said. */
+  Optional<ConnectionState> state() {
+    boolean fresh = sent == 0 && received == 0 && pending == 0 && !inputEnded && !guestRefuses;
+    return fresh && known && !over && !userClosed
+        ? Optional.of(new ConnectionState(guestPort, hostPort, guestBufferSize))
+        : Optional.empty();
   }
 
   // What the guest sent.

@@ -1,6 +1,5 @@
 package io.rund.kvm.virtio.vsock;
 
-import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
@@ -14,10 +13,9 @@ import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,20 +51,9 @@ public final class VsockDevice implements VirtioDevice {
   /** Resets that may wait before the guest's own packets have to. */
   private static final int MAX_WAITING_RESETS = 64;
 
-  /** Accepts connections to one port; its count belongs to the loop. */
-  private static final class Listener {
-    final Consumer<VsockStream> onAccept;
-    int left;
-
-    Listener(Consumer<VsockStream> onAccept, int limit) {
-      this.onAccept = onAccept;
-      this.left = limit;
-    }
-  }
-
   private final EventLoop loop;
   private final MemorySegment config;
-  private final Map<Integer, Listener> listeners = new ConcurrentHashMap<>();
+  private final Listeners listeners = new Listeners();
 
   // On the loop.
   private final VsockHeader in = new VsockHeader();
@@ -110,12 +97,7 @@ public final class VsockDevice implements VirtioDevice {
    * @throws RundException ALREADY_EXISTS if somebody listens on the port
    */
   public AutoCloseable listen(int port, int limit, Consumer<VsockStream> onAccept) {
-    Listener listener = new Listener(onAccept, limit);
-    if (listeners.putIfAbsent(port, listener) != null) {
-      throw new RundException(
-          ErrorCode.ALREADY_EXISTS, "vsock port " + Integer.toUnsignedString(port) + " is in use");
-    }
-    return () -> listeners.remove(port, listener);
+    return listeners.add(port, limit, onAccept);
   }
 
   @Override
@@ -238,21 +220,42 @@ public final class VsockDevice implements VirtioDevice {
   }
 
   private void accept() {
-    Listener listener = listeners.get(in.destinationPort());
-    if (listener == null || listener.left == 0 || !makeRoom()) {
+    Consumer<VsockStream> onAccept = makeRoom() ? listeners.take(in.destinationPort()) : null;
+    if (onAccept == null) {
       resets.add(in.sourcePort(), in.destinationPort());
       return;
     }
-    listener.left--;
     VsockConnection connection = new VsockConnection(this, in);
+    send(connection, VsockConnection.SEND_RESPONSE);
+    begin(connection, onAccept);
+  }
+
+  private void begin(VsockConnection connection, Consumer<VsockStream> onAccept) {
     table.add(connection);
     all.add(connection);
-    send(connection, VsockConnection.SEND_RESPONSE);
     try {
-      listener.onAccept.accept(connection);
+      onAccept.accept(connection);
     } catch (RuntimeException e) {
       log.error("accepting vsock port {} failed", connection.hostPort, e);
       connection.reset();
+    }
+  }
+
+  /** The connection over which nothing was said yet, if that is all there is. On the loop. */
+  public Optional<ConnectionState> state() {
+    boolean quiet = pending.isEmpty() && blocked.isEmpty() && resets.isEmpty() && !txWaits;
+    return quiet && all.size() == 1 ? all.iterator().next().state() : Optional.empty();
+  }
+
+  /** Goes on with a connection of the guest to one of this device's kind. On the loop. */
+  public void restore(ConnectionState state) {
+    VsockConnection connection = new VsockConnection(this, state);
+    Consumer<VsockStream> onAccept = listeners.take(state.hostPort());
+    if (onAccept == null) {
+      resets.add(state.guestPort(), state.hostPort());
+      flush();
+    } else {
+      begin(connection, onAccept);
     }
   }
 

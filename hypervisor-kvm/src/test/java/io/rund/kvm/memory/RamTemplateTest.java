@@ -1,0 +1,89 @@
+package io.rund.kvm.memory;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RamTemplateTest {
+  private static final long MIB = 1 << 20;
+  private static final long SIZE = 16 * MIB;
+
+  /** In the first and the last chunk, in the middle of one, and at the end of a page. */
+  private static final List<Long> PLACES = List.of(0L, 5 * MIB + 4088, 6 * MIB, SIZE - 8);
+
+  private static RamTemplate template() {
+    try (GuestMemory memory = GuestMemory.allocate("test", SIZE)) {
+      PLACES.forEach(place -> memory.putLong(place, place + 1));
+      return memory.toTemplate("test-template");
+    }
+  }
+
+  @Test
+  void aCloneHasWhatWasWrittenAndZerosElsewhere() {
+    try (RamTemplate template = template();
+        GuestMemory clone = GuestMemory.clone(template)) {
+      assertEquals(SIZE, clone.size());
+      for (long at = 0; at < SIZE; at += 8) {
+        assertEquals(PLACES.contains(at) ? at + 1 : 0, clone.getLong(at), "at " + at);
+      }
+    }
+  }
+
+  @Test
+  void whatACloneWritesIsItsOwn() {
+    try (RamTemplate template = template();
+        GuestMemory one = GuestMemory.clone(template);
+        GuestMemory other = GuestMemory.clone(template)) {
+      for (long place : List.of(0L, 3 * MIB, 6 * MIB)) {
+        long before = other.getLong(place);
+        one.putLong(place, 42);
+        assertEquals(before, other.getLong(place));
+        other.putLong(place, 43);
+        assertEquals(42, one.getLong(place));
+      }
+      try (GuestMemory late = GuestMemory.clone(template)) {
+        assertEquals(1, late.getLong(0));
+      }
+    }
+  }
+
+  @Test
+  void clonesOutliveTheTemplateAndNoneComesAfterIt() {
+    RamTemplate template = template();
+    try (GuestMemory clone = GuestMemory.clone(template)) {
+      template.close();
+      template.close();
+      assertEquals(6 * MIB + 1, clone.getLong(6 * MIB));
+      assertEquals(
+          ErrorCode.FAILED_PRECONDITION,
+          assertThrows(RundException.class, () -> GuestMemory.clone(template)).code());
+    }
+  }
+
+  @Test
+  void nobodyCanWriteToATemplate() throws IOException {
+    try (RamTemplate _ = template();
+        var files = Files.list(Path.of("/proc/self/fd"))) {
+      List<Path> memfds = files.filter(RamTemplateTest::isTemplate).toList();
+      assertEquals(1, memfds.size());
+      assertThrows(IOException.class, () -> Files.write(memfds.getFirst(), new byte[] {1}));
+      assertTrue(Files.size(memfds.getFirst()) == SIZE);
+    }
+  }
+
+  private static boolean isTemplate(Path descriptor) {
+    try {
+      return Files.readSymbolicLink(descriptor).toString().contains("memfd:test-template");
+    } catch (IOException e) {
+      return false; // closed meanwhile
+    }
+  }
+}
