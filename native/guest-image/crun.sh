@@ -76,6 +76,13 @@ say "building it, about a minute"
 cd source
 # libgcrypt is for a cache of seccomp programs that we do not use; criu and dlopen have no place in the guest.
 export CFLAGS="-Os -ffunction-sections -fdata-sections"
+# crun's own files look for yajl's headers where Debian's libyajl-dev puts them, not in the copy that is linked.
+yajl=$(find "$PWD/libocispec" -path '*/yajl/yajl_tree.h' | head -n 1)
+if [ -z "$yajl" ]; then
+    say "crun's source has no yajl of its own: look in $PWD/libocispec for yajl_tree.h"
+    exit 1
+fi
+export CPPFLAGS="-I${yajl%/yajl/yajl_tree.h}"
 run env ac_cv_search_gcry_check_version=no ./configure --disable-silent-rules --disable-shared --enable-static \
     --disable-systemd --disable-criu --disable-dl --enable-embedded-yajl
 run make -j"$(nproc)" LDFLAGS="-all-static -Wl,--gc-sections"
