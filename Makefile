@@ -5,7 +5,7 @@
 #   make run     a redis in a sandbox, started by a real containerd
 #   make test    unit, C and end-to-end tests
 #   make soak    what takes hours: a thousand starts, long random file operations, a hundred thousand files (src-test/soak.sh)
-#   make matrix  what containerd may make a difference to, with containerd 1.7 and 2
+#   make matrix  what containerd may make a difference to, with containerd 1.7 and 2; all, with every sandbox booting
 #   make bench   the benchmarks; figures in target/bench
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
@@ -71,7 +71,7 @@ soak: dist
 
 matrix: dist
 	@$(mvn) -Dspotless.check.skip -Pe2e,matrix -pl src-test -am test-compile failsafe:integration-test@containerd-1.7 \
-		failsafe:integration-test@containerd-2 failsafe:verify@verify
+		failsafe:integration-test@containerd-2 failsafe:integration-test@cold failsafe:verify@verify
 
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip

@@ -124,9 +124,21 @@ rund_up() {
   done
   if [ "$1" = vm ]; then
     mkdir -p /etc/rund
-    rm -f /etc/rund/rund.toml
-    if [ -f "$RUND_DIST/etc/rund.toml" ]; then ln -s "$RUND_DIST/etc/rund.toml" /etc/rund/rund.toml; fi
+    configuration >"$FILES/rund.toml"
+    if ! cmp -s "$FILES/rund.toml" /etc/rund/rund.toml; then
+      # An engine that has nothing to do would serve with what it has read.
+      while pkill -f -- '--socket /run/rund/[^ ]*/engine.sock'; do sleep 0.2; done
+      mv "$FILES/rund.toml" /etc/rund/rund.toml
+    fi
+  elif [ -n "${RUND_CLONE:-}" ]; then
+    die "RUND_CLONE is for the emulated lab; on this machine set 'clone' in /etc/rund/rund.toml"
   fi
+}
+
+# rund's own, with what RUND_CLONE asks for.
+configuration() {
+  [ -f "$RUND_DIST/etc/rund.toml" ] || return 0
+  sed "s/^clone = .*/clone = ${RUND_CLONE:-true}/" "$RUND_DIST/etc/rund.toml"
 }
 
 case $1 in

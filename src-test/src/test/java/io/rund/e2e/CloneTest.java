@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A sandbox that is a clone of a template is like one that has booted, and like no other. */
 @E2e
+@Tag("clones")
 class CloneTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(8);
 
