@@ -27,11 +27,20 @@ public final class IoVector {
     bytes = 0;
   }
 
+  /** A piece that begins where the last one ends makes that longer. */
   public void add(long address, long length) {
+    bytes += length;
+    if (end > first) {
+      long last = (long) (end - 1) * ENTRY;
+      long lastLength = entries.get(ValueLayout.JAVA_LONG, last + 8);
+      if (entries.get(ValueLayout.JAVA_LONG, last) + lastLength == address) {
+        entries.set(ValueLayout.JAVA_LONG, last + 8, lastLength + length);
+        return;
+      }
+    }
     entries.set(ValueLayout.JAVA_LONG, (long) end * ENTRY, address);
     entries.set(ValueLayout.JAVA_LONG, (long) end * ENTRY + 8, length);
     end++;
-    bytes += length;
   }
 
   /** Address of the first struct iovec. */

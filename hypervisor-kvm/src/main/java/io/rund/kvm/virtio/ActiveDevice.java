@@ -11,13 +11,15 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * A device from DRIVER_OK to its reset: its queues and the kicks that reach it. Belongs to the
- * event loop. Whatever goes wrong in it, by the guest's fault or the device's own, ends here.
+ * event loop. Whatever goes wrong in it, by the guest's fault or the device's own, ends here,
+ * whatever thread finds it.
  */
 final class ActiveDevice {
   private static final Logger log = LoggerFactory.getLogger(ActiveDevice.class);
@@ -27,9 +29,9 @@ final class ActiveDevice {
   private final List<Virtqueue> queues;
   private final List<Fd> kicks;
   private final Consumer<String> onFault;
-  private final List<EventLoop.Registration> registrations = new ArrayList<>();
+  private final List<VirtioDevice.Watch> watches = new ArrayList<>();
   private final MemorySegment counter = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
-  private boolean broken;
+  private final AtomicBoolean broken = new AtomicBoolean();
 
   /** Makes the queues of a device. */
   interface QueueFactory {
@@ -72,7 +74,7 @@ final class ActiveDevice {
   void resume(long features) {
     start(features);
     counter.set(ValueLayout.JAVA_LONG, 0, 1);
-    for (int i = 0; i < registrations.size(); i++) {
+    for (int i = 0; i < watches.size(); i++) {
       long _ = Libc.Try.write(kicks.get(i).number(), counter.address(), Long.BYTES);
     }
   }
@@ -81,27 +83,31 @@ final class ActiveDevice {
     try {
       device.activate(features, queues);
       for (int i = 0; i < kicks.size(); i++) {
-        registrations.add(
-            loop.register(kicks.get(i).number(), Linux.EPOLLIN, new Kick(i, kicks.get(i))));
+        watches.add(watch(i, kicks.get(i)));
       }
     } catch (RuntimeException e) {
       failed(e);
     }
   }
 
+  private VirtioDevice.Watch watch(int queue, Fd kick) {
+    return device
+        .watch(queue, kick)
+        .orElseGet(() -> loop.register(kick.number(), Linux.EPOLLIN, new Kick(queue, kick))::close);
+  }
+
   /** Runs {@code done} when nothing touches guest memory any more. May be called repeatedly. */
   void stop(Runnable done) {
-    registrations.forEach(EventLoop.Registration::close);
-    registrations.clear();
+    watches.forEach(VirtioDevice.Watch::close);
+    watches.clear();
     queues.forEach(Virtqueue::stop);
     device.reset(done);
   }
 
   private void fault(String reason) {
-    if (broken) {
+    if (broken.getAndSet(true)) {
       return;
     }
-    broken = true;
     queues.forEach(Virtqueue::stop);
     // Later, since the device is in the middle of something.
     loop.execute(() -> stop(() -> {}));

@@ -1,14 +1,22 @@
 package io.rund.kvm.virtio;
 
+import io.rund.core.linux.Fd;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A virtio device as {@link VirtioMmioTransport} sees it. What it offers is constant and may be
- * read on any thread; everything that happens, happens on the VM's event loop. A device that throws
- * is stopped as if the guest had broken a rule.
+ * read on any thread; everything else happens on the VM's event loop, but for what a device does on
+ * threads of its own. A device that throws is stopped as if the guest had broken a rule.
  */
 public interface VirtioDevice extends AutoCloseable {
+  /** Somebody waits for the kicks of a queue until this is closed, on the loop. */
+  interface Watch extends AutoCloseable {
+    @Override
+    void close();
+  }
+
   /** The device id of virtio 1.2, 5: 2 for block, 4 for entropy, 19 for socket. */
   int type();
 
@@ -34,9 +42,19 @@ public interface VirtioDevice extends AutoCloseable {
   void activate(long features, List<Virtqueue> queues);
 
   /**
-   * The guest made buffers available in a queue. Takes a bounded number of them, so that one guest
-   * cannot hold the loop, and returns whether it stopped for that bound: then it is called again
-   * after the loop's other handlers.
+   * Has threads of the device's own wait for the guest's kicks; empty if the loop is to call {@link
+   * #kicked} for them. After {@link #activate}.
+   *
+   * @param kick the eventfd that counts the kicks of {@code queue}; one may have come already
+   */
+  default Optional<Watch> watch(int queue, Fd kick) {
+    return Optional.empty();
+  }
+
+  /**
+   * The guest made buffers available in a queue that the device does not watch itself. Takes a
+   * bounded number of them, so that one guest cannot hold the loop, and returns whether it stopped
+   * for that bound: then it is called again after the loop's other handlers.
    */
   boolean kicked(int queue);
 

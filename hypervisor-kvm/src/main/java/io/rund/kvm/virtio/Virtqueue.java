@@ -8,7 +8,8 @@ import java.util.function.Consumer;
 
 /**
  * The device's end of a split virtqueue (virtio 1.2, 2.7): a view of three areas of guest memory
- * and two counters. Belongs to the event loop, but for {@link #give}.
+ * and two counters. Belongs to the event loop, but for {@link #give}; or to several threads, if
+ * each holds its lock for whatever it does.
  *
  * <p>A queue in which the guest broke a rule reports it once and is stopped: from then on it is
  * empty and what is pushed to it goes nowhere. Its methods never throw for what the guest did.
@@ -87,7 +88,7 @@ public final class Virtqueue {
    * How many chains the driver had made available and got back, modulo 2^16; only while it waits
    * for none and was shown all, else empty. A queue that starts there goes on like this one.
    */
-  OptionalInt position() {
+  synchronized OptionalInt position() {
     boolean atRest = nextAvailable == nextUsed && shownUsed == nextUsed;
     return stopped || !atRest ? OptionalInt.empty() : OptionalInt.of(nextUsed);
   }

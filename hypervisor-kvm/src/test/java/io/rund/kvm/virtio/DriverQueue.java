@@ -153,6 +153,11 @@ public final class DriverQueue {
     return shown != nextUsed;
   }
 
+  /** Whether the device has begun all that was offered and asks for a kick at the next. */
+  public boolean isBegun() {
+    return memory.getShort(used + 4 + 8L * size) == nextAvailable;
+  }
+
   /** The next used chain; waits for it. */
   public Used take() {
     driver.awaitTrue("queue " + index + " has a used chain", this::hasUsed);

@@ -117,6 +117,7 @@ public final class Linux {
   public static final int EPOLLOUT = 4;
   public static final int EPOLLERR = 8;
   public static final int EPOLLHUP = 0x10;
+  public static final int EPOLLET = 1 << 31;
 
   public static final int RWF_DSYNC = 2;
   public static final int RWF_SYNC = 4;

@@ -1,6 +1,7 @@
 package io.rund.kvm.virtio.fs;
 
 import io.rund.core.linux.EventLoop;
+import io.rund.core.linux.Fd;
 import io.rund.kvm.fs.SharedFileSystem;
 import io.rund.kvm.memory.GuestMemory;
 import io.rund.kvm.virtio.VirtioDevice;
@@ -8,11 +9,12 @@ import io.rund.kvm.virtio.Virtqueue;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A file system device (virtio 1.2, 5.11): a queue for what must never wait (forgetting nodes) and
- * one for requests. Linux gives each CPU a queue if it can, but all of them share one interrupt and
- * one loop here, so that more would gain nothing. There is no DAX window.
+ * one for requests. Linux gives each CPU a queue if it can, but all of them share one interrupt
+ * here, so that more would gain little. There is no DAX window.
  */
 public final class FsDevice implements VirtioDevice {
   private static final int TYPE = 26;
@@ -96,8 +98,13 @@ public final class FsDevice implements VirtioDevice {
   }
 
   @Override
+  public Optional<Watch> watch(int index, Fd kick) {
+    return Optional.of(queues[index].watch(kick));
+  }
+
+  @Override
   public boolean kicked(int index) {
-    return queues[index].take();
+    throw new IllegalStateException("the loop was told of a kick of queue " + index);
   }
 
   /** Nodes stay until the driver's next INIT, or the end. */

@@ -4,15 +4,14 @@ import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.memory.GuestMemory;
 import io.rund.kvm.memory.IoVector;
 import io.rund.kvm.virtio.DescriptorChain;
-import io.rund.kvm.virtio.Offload;
 import java.lang.foreign.MemorySegment;
 
 /**
  * One request as the driver offered it: struct fuse_in_header, copied once, and where in guest
  * memory arguments, answer and data are (virtio 1.2, 5.11.6.1). Framing is the driver's choice
- * (2.7.4): only the order of bytes counts. Belongs to the loop, then to a worker.
+ * (2.7.4): only the order of bytes counts. Belongs to the thread that serves it, and is used again.
  */
-abstract class FsRequest extends Offload.Work<FsRequest> {
+final class FsRequest {
   private final GuestMemory memory;
 
   /** Pairs of address and length: first the readable ones, then the writable ones. */
@@ -37,6 +36,9 @@ abstract class FsRequest extends Offload.Work<FsRequest> {
   /** Bytes that were written to the driver's memory; set by who answers. */
   private long written;
 
+  /** The next of those that nobody uses; the queue's. */
+  FsRequest next;
+
   FsRequest(GuestMemory memory) {
     this.memory = memory;
   }
@@ -47,7 +49,7 @@ abstract class FsRequest extends Offload.Work<FsRequest> {
    * @param header scratch of {@link Wire#IN_HEADER} bytes
    * @throws GuestFault if there is no whole header, or no room for an answer that is due
    */
-  final void load(DescriptorChain chain, MemorySegment header) {
+  void load(DescriptorChain chain, MemorySegment header) {
     head = chain.head();
     written = 0;
     readableBytes = chain.readableBytes();
@@ -89,58 +91,58 @@ abstract class FsRequest extends Offload.Work<FsRequest> {
   }
 
   /** Whether the header says what the chain has, and nothing that was not negotiated. */
-  final boolean isWhole() {
+  boolean isWhole() {
     return declaredLength == readableBytes && extensions == 0;
   }
 
-  final int head() {
+  int head() {
     return head;
   }
 
-  final int opcode() {
+  int opcode() {
     return opcode;
   }
 
-  final long unique() {
+  long unique() {
     return unique;
   }
 
-  final long node() {
+  long node() {
     return node;
   }
 
-  final int uid() {
+  int uid() {
     return uid;
   }
 
-  final int gid() {
+  int gid() {
     return gid;
   }
 
-  final int pid() {
+  int pid() {
     return pid;
   }
 
   /** Bytes that follow the request's header. */
-  final long argumentBytes() {
+  long argumentBytes() {
     return readableBytes - Wire.IN_HEADER;
   }
 
   /** Room that follows the answer's header. */
-  final long answerRoom() {
+  long answerRoom() {
     return Math.max(0, writableBytes - Wire.OUT_HEADER);
   }
 
-  final long written() {
+  long written() {
     return written;
   }
 
-  final void written(long bytes) {
+  void written(long bytes) {
     written = bytes;
   }
 
   /** Copies {@code length} bytes that follow the request's header; they must be there. */
-  final void copyArguments(MemorySegment dst, long length) {
+  void copyArguments(MemorySegment dst, long length) {
     long done = 0;
     long skip = Wire.IN_HEADER;
     for (int i = 0; done < length; i += 2) {
@@ -156,7 +158,7 @@ abstract class FsRequest extends Offload.Work<FsRequest> {
   }
 
   /** Copies {@code length} bytes to the beginning of the answer; the room must be there. */
-  final void copyAnswer(MemorySegment src, long length) {
+  void copyAnswer(MemorySegment src, long length) {
     long done = 0;
     for (int i = readableEnd; done < length; i += 2) {
       long n = Math.min(length - done, pieces[i + 1]);
@@ -166,12 +168,12 @@ abstract class FsRequest extends Offload.Work<FsRequest> {
   }
 
   /** The host's view of the data of a WRITE: what follows header and arguments. */
-  final void dataToWrite(IoVector vector, long length) {
+  void dataToWrite(IoVector vector, long length) {
     fill(vector, 0, Wire.IN_HEADER + Opcode.WRITE.arguments(), length);
   }
 
   /** The host's view of where the data of a READ goes: what follows the answer's header. */
-  final void roomToRead(IoVector vector, long length) {
+  void roomToRead(IoVector vector, long length) {
     fill(vector, readableEnd, Wire.OUT_HEADER, length);
   }
 

@@ -93,6 +93,31 @@ class FsLoadTest {
     }
   }
 
+  /** The guest does not kick for each: whoever takes the first calls others for the rest. */
+  @Test
+  void whatComesWithASlowRequestInOneKickDoesNotWaitForIt() throws IOException {
+    Path file = Files.writeString(folder.resolve("slow"), "slow");
+    Files.writeString(folder.resolve("fast"), "fast");
+    try (FuseGuest guest = guest()) {
+      long slow = guest.walk("v", "slow");
+      long fast = guest.walk("v", "fast");
+      Slot[] slots = {guest.new Slot(), guest.new Slot(), guest.new Slot()};
+      try (Leased _ = new Leased(file)) {
+        slots[0].offer(FuseGuest.OPEN, slow, ints(Linux.O_RDWR, 0));
+        slots[1].offer(FuseGuest.OPEN, fast, ints(Linux.O_RDWR, 0));
+        slots[2].offer(FuseGuest.OPEN, fast, ints(Linux.O_RDWR, 0));
+        guest.queue().kick();
+        guest.queue().take();
+        guest.queue().take();
+        assertFalse(guest.queue().hasUsed());
+      }
+      guest.queue().take();
+      for (Slot slot : slots) {
+        assertEquals(0, slot.error());
+      }
+    }
+  }
+
   @Test
   void unplugWaitsForWhatIsUnderWay() throws Exception {
     Path file = Files.writeString(folder.resolve("slow"), "slow");
@@ -102,7 +127,7 @@ class FsLoadTest {
     CompletableFuture<Void> unplugged;
     try (Leased _ = new Leased(file)) {
       slot.submit(FuseGuest.OPEN, slow, ints(Linux.O_RDWR, 0));
-      guest.driver.settle();
+      guest.driver.awaitTrue("the request is begun", guest.queue()::isBegun);
       unplugged = CompletableFuture.runAsync(guest.driver.transport::unplug);
       assertThrows(TimeoutException.class, () -> unplugged.get(100, TimeUnit.MILLISECONDS));
     }
@@ -180,13 +205,17 @@ class FsLoadTest {
   }
 
   @Test
-  void nothingIsLeftOpen() throws IOException {
+  void nothingIsLeftOpen() throws Exception {
     cycle();
     long before = descriptors();
     for (int i = 0; i < 10; i++) {
       cycle();
     }
-    assertEquals(before, descriptors());
+    // Threads and loops close their own descriptors a moment after they were told to end.
+    for (int tries = 0; descriptors() > before && tries < 100; tries++) {
+      Thread.sleep(100);
+    }
+    assertTrue(descriptors() <= before, () -> "more than the " + before + " before");
   }
 
   private void cycle() throws IOException {
@@ -198,10 +227,6 @@ class FsLoadTest {
       guest.ask(FuseGuest.OPENDIR, share, 16, ints(0, 0)).ok();
       guest.ask(FuseGuest.CREATE, share, 144, ints(2, 0100600, 0, 0), text("made")).ok();
       guest.ask(FuseGuest.UNLINK, share, 0, text("made")).ok();
-    }
-    // The loop of a guest closes its own descriptors a moment later.
-    try (FuseGuest guest = guest()) {
-      guest.ask(FuseGuest.DESTROY, 0, 0).ok();
     }
   }
 

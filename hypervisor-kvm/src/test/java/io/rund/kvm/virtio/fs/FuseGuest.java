@@ -203,11 +203,20 @@ final class FuseGuest implements AutoCloseable {
 
     /** Makes a request available; its answer has room for a page. */
     void submit(int opcode, long node, byte[]... parts) {
+      offer(opcode, node, parts);
+      queue().kickIfWanted();
+    }
+
+    /** Makes a request available without a kick. */
+    void offer(int opcode, long node, byte[]... parts) {
       byte[] arguments = join(parts);
       byte[] request = join(header(opcode, node, arguments.length), arguments);
       queue().put(in, request);
-      queue()
-          .submit(DriverQueue.readable(in, request.length), DriverQueue.writable(out, 4096 + 16));
+      int head =
+          queue()
+              .chain(
+                  DriverQueue.readable(in, request.length), DriverQueue.writable(out, 4096 + 16));
+      queue().offer(head);
     }
 
     int error() {
