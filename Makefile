@@ -6,7 +6,8 @@
 #   make test    unit, C and end-to-end tests
 #   make soak    what takes hours: a thousand starts, long random file operations, a hundred thousand files (src-test/soak.sh)
 #   make matrix  what containerd may make a difference to, with containerd 1.7 and 2; all, with every sandbox booting
-#   make bench   the benchmarks; figures in target/bench
+#   make bench   the benchmarks; figures in target/bench. bench-check: fails if one is worse than the accepted run in
+#                docs/benchmarks; bench-accept: the last run is that from now on
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
 #   make lint    style of C and shell; make format mends the style of C and Java
@@ -33,7 +34,7 @@ c_sources     = $(shell git ls-files --cached --others --exclude-standard -- '*.
 shell_sources = $(shell git ls-files --cached --others --exclude-standard | \
 	xargs -d '\n' grep -lE -m1 '^\#!/bin/(ba)?sh' 2>/dev/null)
 
-.PHONY: setup build native java run test test-native soak matrix bench lab dist format lint clean
+.PHONY: setup build native java run test test-native soak matrix bench bench-check bench-accept lab dist format lint clean
 
 setup:
 	@native/setup.sh
@@ -76,6 +77,12 @@ matrix: dist
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip
 	@src-test/bench.sh
+
+bench-check: bench
+	@$(java_home)/bin/java -cp 'src-test/target/test-classes:$(DIST)/lib/*' io.rund.bench.Check docs/benchmarks target/bench
+
+bench-accept:
+	@cp target/bench/*.json docs/benchmarks/
 
 lab: dist
 	@src-test/lab/lab up
