@@ -202,8 +202,10 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public void start() {
-    // After the device has been told of its queues, which happens on the loop too.
-    from.ifPresent(state -> loop.execute(() -> vsock.restore(state.agent())));
+    // After the device has been told of its queues, which happens on the loop too, and before the
+    // guest can send anything over the connection.
+    from.ifPresent(
+        state -> CompletableFuture.runAsync(() -> vsock.restore(state.agent()), loop).join());
     machine.vcpus().start();
   }
 

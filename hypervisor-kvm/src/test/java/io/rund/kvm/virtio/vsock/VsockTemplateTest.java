@@ -51,7 +51,7 @@ class VsockTemplateTest {
       VsockDevice next = exchange(transport);
       TestStream host = new TestStream(driver);
       next.listen(PORT, 1, host);
-      driver.loop.execute(() -> next.restore(connection));
+      driver.onLoop(() -> next.restore(connection));
       guest.send(GUEST_PORT, PORT, RW, 0, "hello".getBytes(US_ASCII));
       driver.settle();
       assertEquals("hello", new String(host.take(), US_ASCII));
@@ -68,7 +68,7 @@ class VsockTemplateTest {
       TransportState transport = onLoop(driver.transport.state()).orElseThrow();
       ConnectionState connection = onLoop(guest.device::state).orElseThrow();
       VsockDevice next = exchange(transport);
-      driver.loop.execute(() -> next.restore(connection));
+      driver.onLoop(() -> next.restore(connection));
       var _ = guest.expect(GUEST_PORT, PORT, RST);
     }
   }
