@@ -116,11 +116,13 @@ static void exchange(int fd, const char *path, const struct message *request, st
     uint8_t header[HEADER] = {[8] = TYPE_REQUEST};
     put_u32(header, (uint32_t)request->length);
     put_u32(header + 4, STREAM);
-    if (!send_all(fd, header, HEADER) || !send_all(fd, request->bytes, request->length)) {
+    bool sent = send_all(fd, header, HEADER) && send_all(fd, request->bytes, request->length);
+    // Who hangs up before it has read anything may have said something, which tells who it is.
+    int received = receive_all(fd, header, HEADER);
+    if (!sent && received != 1) {
         reply->outcome = HUNG_UP;
         return;
     }
-    int received = receive_all(fd, header, HEADER);
     uint32_t length = get_u32(header);
     if (received == 1 && (length > sizeof reply->frame || get_u32(header + 4) != STREAM ||
                           header[8] != TYPE_RESPONSE)) {
