@@ -33,10 +33,10 @@ import java.util.List;
  */
 final class CriPod implements AutoCloseable {
   private static final Duration LONG = Duration.ofMinutes(3);
-  private static final String IMAGE = "docker.io/rund/test:latest";
+  static final String IMAGE = "docker.io/rund/test:latest";
 
   /** What the kubelet asks for unless a pod says otherwise; CRI's default would be one for all. */
-  private static final NamespaceOption NAMESPACES =
+  static final NamespaceOption NAMESPACES =
       NamespaceOption.newBuilder().setPid(NamespaceMode.CONTAINER).build();
 
   private final String name;
@@ -50,7 +50,7 @@ final class CriPod implements AutoCloseable {
   CriPod(String handler) {
     name = Lab.id("cri-" + handler);
     Lab.script(LONG, "mkdir -p /tmp/$1/logs /tmp/$1/work", name).expectExit(0);
-    containerd = tunnel("unix \"$CONTAINERD_ADDRESS\"");
+    containerd = toContainerd();
     client = new CriClient(containerd.address());
     config =
         PodSandboxConfig.newBuilder()
@@ -75,6 +75,11 @@ final class CriPod implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  /** Leads to the socket of the lab's containerd. */
+  static Tunnel toContainerd() {
+    return tunnel("unix \"$CONTAINERD_ADDRESS\"");
   }
 
   /** Leads to a socket in the lab, which the tool `relay` of the probe is told of. */

@@ -15,14 +15,14 @@ import org.junit.jupiter.api.Test;
 @Soak
 class SoakTest {
   /** What a heap that is still growing to its size, and a log line or two, may take. */
-  private static final long MOST_GROWTH_KIB = 48 * 1024;
+  static final long MOST_GROWTH_KIB = 48 * 1024;
 
   @BeforeAll
   static void image() {
     FilesImage.prepare();
   }
 
-  private static int parameter(String name, int otherwise) {
+  static int parameter(String name, int otherwise) {
     String value = System.getenv(name);
     return value == null ? otherwise : Integer.parseInt(value);
   }

@@ -63,9 +63,18 @@ public final class CriClient implements AutoCloseable {
   private static final Duration BOUND = Duration.ofMinutes(4);
 
   private final ManagedChannel channel;
+  private final Duration bound;
 
   /** containerd's gRPC listens at {@code address}, or something that leads there. */
   public CriClient(InetSocketAddress address) {
+    this(address, BOUND);
+  }
+
+  /**
+   * @param bound of each call
+   */
+  public CriClient(InetSocketAddress address, Duration bound) {
+    this.bound = bound;
     channel =
         NettyChannelBuilder.forAddress(address)
             .usePlaintext()
@@ -84,7 +93,7 @@ public final class CriClient implements AutoCloseable {
     return ClientCalls.blockingUnaryCall(
         channel,
         descriptor,
-        CallOptions.DEFAULT.withDeadlineAfter(BOUND.toSeconds(), TimeUnit.SECONDS),
+        CallOptions.DEFAULT.withDeadlineAfter(bound.toSeconds(), TimeUnit.SECONDS),
         request);
   }
 
