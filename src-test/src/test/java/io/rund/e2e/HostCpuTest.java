@@ -1,0 +1,75 @@
+package io.rund.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** The host's scheduler holds a sandbox to its CPU quota, whatever runs in it. */
+@E2e
+class HostCpuTest {
+  /**
+   * Shell: used NAME ID says how much of one of the host's CPUs, in thousandths, the vCPU of a
+   * sandbox took while something in it was busy. The host's kernel is asked for its threads' times,
+   * in hundredths of a second; their names have room for 15 letters, so ids have to be short.
+   */
+  private static final String FUNCTIONS =
+      """
+      ticks() {
+        local task name stat sum=0
+        for task in /proc/"$(engines | head -n 1)"/task/*; do
+          { read -r name <"$task/comm" && read -ra stat <"$task/stat"; } 2>/dev/null || continue
+          [ "$name" != "vcpu0-e2e:$1" ] || sum=$((sum + stat[13] + stat[14]))
+        done
+        echo $sum
+      }
+      used() {
+        local began before after ended
+        sleep 1 # what there is to do at a start is done
+        before=$(ticks "$2"); began=${EPOCHREALTIME//[!0-9]/}
+        sleep 6
+        after=$(ticks "$2"); ended=${EPOCHREALTIME//[!0-9]/}
+        say "$1" $(((after - before) * 10000 * 1000 / (ended - began)))
+      }
+      busy='while :; do :; done'
+      """;
+
+  @Test
+  void aQuotaIsKeptByTheHost() {
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(5),
+            FUNCTIONS
+                + """
+                launch $image "$1" sh -c "$busy" || exit
+                used free "$1"
+                discard "$1"
+
+                launch --cpus 0.5 $image "$2" sh -c "$busy" || exit
+                used half "$2"
+                discard "$2"
+
+                # A pod of half a CPU, whose container is held by nobody in the guest: 40 % and what rund adds for the guest.
+                cri=io.kubernetes.cri
+                launch --annotation $cri.container-type=sandbox --annotation $cri.sandbox-cpu-quota=40000 \
+                  --annotation $cri.sandbox-cpu-period=100000 $image "$3" /pause || exit
+                launch --annotation $cri.container-type=container --annotation $cri.sandbox-id="$3" \
+                  $image "$3-a" sh -c "$busy" || exit
+                used pod "$3"
+                discard "$3-a" "$3"
+                """,
+            Lab.id("c"),
+            Lab.id("c"),
+            Lab.id("c"));
+    long free = result.number("free");
+    assertTrue(free > 500, () -> "nearly a CPU where nothing holds it: " + result);
+    assertHalf(free, result.number("half"), result);
+    assertHalf(free, result.number("pod"), result);
+  }
+
+  /** As a ratio, since an emulated machine may be busy itself. */
+  private static void assertHalf(long free, long held, Result result) {
+    long percent = held * 100 / free;
+    assertTrue(percent > 25 && percent < 80, () -> percent + " % of what is free: " + result);
+  }
+}
