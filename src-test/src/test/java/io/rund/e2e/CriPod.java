@@ -26,6 +26,7 @@ import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * A pod in the lab, as the kubelet makes one through containerd's CRI plugin: with a folder of logs
@@ -48,11 +49,16 @@ final class CriPod implements AutoCloseable {
 
   /** {@code handler} is the name of a runtime in containerd's configuration: runc or rund. */
   CriPod(String handler) {
+    this(handler, _ -> {});
+  }
+
+  /** A pod that {@code more} has changed, or added to. */
+  CriPod(String handler, Consumer<PodSandboxConfig.Builder> more) {
     name = Lab.id("cri-" + handler);
     Lab.script(LONG, "mkdir -p /tmp/$1/logs /tmp/$1/work", name).expectExit(0);
     containerd = toContainerd();
     client = new CriClient(containerd.address());
-    config =
+    PodSandboxConfig.Builder asked =
         PodSandboxConfig.newBuilder()
             .setMetadata(
                 PodSandboxMetadata.newBuilder().setName(name).setUid(name).setNamespace("e2e"))
@@ -67,8 +73,9 @@ final class CriPod implements AutoCloseable {
                 LinuxPodSandboxConfig.newBuilder()
                     .setCgroupParent("/rund-e2e")
                     .setSecurityContext(
-                        LinuxSandboxSecurityContext.newBuilder().setNamespaceOptions(NAMESPACES)))
-            .build();
+                        LinuxSandboxSecurityContext.newBuilder().setNamespaceOptions(NAMESPACES)));
+    more.accept(asked);
+    config = asked.build();
     try {
       id = client.runPod(config, handler);
     } catch (RuntimeException | Error e) {
@@ -161,6 +168,17 @@ final class CriPod implements AutoCloseable {
             "grep -- \" $2$\" \"/tmp/$1\"",
             "%s/logs/%s_%d.log".formatted(name, container, attempt),
             text)
+        .out()
+        .lines()
+        .toList();
+  }
+
+  /** All lines that a container has written to its standard output, as its log has them. */
+  List<String> output(String container, int attempt) {
+    return Lab.script(
+            LONG,
+            "sed -n 's/^[^ ]* stdout F //p' \"/tmp/$1\"",
+            "%s/logs/%s_%d.log".formatted(name, container, attempt))
         .out()
         .lines()
         .toList();

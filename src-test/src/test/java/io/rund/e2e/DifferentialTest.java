@@ -3,11 +3,7 @@ package io.rund.e2e;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -77,38 +73,18 @@ class DifferentialTest {
             look "$1" | plain >$work/runc; say runc_status ${PIPESTATUS[0]}
             runtime=io.containerd.rund.v2
             look "$1" | plain >$work/rund; say rund_status ${PIPESTATUS[0]}
-            sed 's/^/runc:/' $work/runc
-            sed 's/^/rund:/' $work/rund
+            sed 's/^/runc=/' $work/runc
+            sed 's/^/rund=/' $work/rund
             """
                 .formatted(which.flags, which.command),
             Lab.id("view"));
-    Map<String, String> runc = view(result, "runc:");
-    Map<String, String> rund = view(result, "rund:");
-    assertTrue(runc.size() > 80, () -> "the probe saw next to nothing under runc: " + result);
-    assertTrue(rund.size() > 80, () -> "the probe saw next to nothing under rund: " + result);
-    List<String> unexpected = new ArrayList<>();
-    TreeSet<String> keys = new TreeSet<>(runc.keySet());
-    keys.addAll(rund.keySet());
-    for (String key : keys) {
-      String there = runc.getOrDefault(key, "(absent)");
-      String here = rund.getOrDefault(key, "(absent)");
-      if (!there.equals(here) && !AllowedDifference.covers(key, there, here)) {
-        unexpected.add("%s: runc %s, rund %s".formatted(key, there, here));
-      }
-    }
+    View runc = View.of(result.values("runc"));
+    View rund = View.of(result.values("rund"));
+    runc.assertSeen(result);
+    rund.assertSeen(result);
+    List<String> unexpected = runc.unexpectedIn(rund);
     assertTrue(
         unexpected.isEmpty(),
         () -> "differences that a VM does not explain:\n  " + String.join("\n  ", unexpected));
-  }
-
-  private static Map<String, String> view(Result result, String prefix) {
-    Map<String, String> view = new TreeMap<>();
-    for (String line : result.out().lines().filter(l -> l.startsWith(prefix)).toList()) {
-      int equals = line.indexOf('=');
-      if (equals > 0) {
-        view.put(line.substring(prefix.length(), equals), line.substring(equals + 1));
-      }
-    }
-    return view;
   }
 }
