@@ -42,8 +42,6 @@ record AllowedDifference(Pattern key, Pattern runc, Pattern rund, String because
               ANY,
               "the options of the host's file system stay on the host"),
           new AllowedDifference(
-              "env\\.HOME", "/", "\\(absent\\)", "crun sets HOME for users of /etc/passwd alone"),
-          new AllowedDifference(
               "dev\\.null",
               "chr 1:3 0666 0:0",
               "chr 1:3 0666 1000:2000",
