@@ -84,9 +84,7 @@ if [ -z "$yajl" ]; then
 fi
 export CPPFLAGS="-I${yajl%/yajl/yajl_tree.h}"
 # A user that /etc/passwd does not have gets HOME=/, as with runc. crun 1.8.1 means to do so, and returns before it does.
-if grep -A 30 '^set_home_env' src/libcrun/utils.c | grep -A 1 'errno == ENOENT' | grep -q 'return 0;'; then
-    run sed -i '/^set_home_env/,/^}/ { /errno == ENOENT/ { n; s/return 0;/goto exit;/ } }' src/libcrun/utils.c
-fi
+run sed -i '/^set_home_env/,/^}/ { /errno == ENOENT/ { n; s/return 0;/goto exit;/ } }' src/libcrun/utils.c
 run env ac_cv_search_gcry_check_version=no ./configure --disable-silent-rules --disable-shared --enable-static \
     --disable-systemd --disable-criu --disable-dl --enable-embedded-yajl
 run make -j"$(nproc)" LDFLAGS="-all-static -Wl,--gc-sections"

@@ -145,15 +145,20 @@ final class BindMount {
   private void becomeSharedMemory(StatFs fileSystem, HostFiles files) {
     Optional<String> ofPod = files.podSharedMemory(fileSystem.bytes());
     if (ofPod.isPresent()) {
-      replaceSource(ofPod.get());
+      // A bind that says "rw" sets all flags anew, and would take away what the tmpfs has.
+      mount.put("source", ofPod.get());
+      options.forEach(restricted(mount)::add);
       return;
     }
     mount.put("type", "tmpfs").put("source", "shm");
-    ArrayNode tmpfs = mount.putArray("options");
-    tmpfs.add("nosuid").add("noexec").add("nodev").add("mode=1777");
+    ArrayNode tmpfs = restricted(mount).add("mode=1777");
     if (fileSystem.bytes() > 0) {
       tmpfs.add("size=" + fileSystem.bytes());
     }
+  }
+
+  private static ArrayNode restricted(ObjectNode mount) {
+    return mount.putArray("options").add("nosuid").add("noexec").add("nodev");
   }
 
   private void replaceSource(String guestPath) {

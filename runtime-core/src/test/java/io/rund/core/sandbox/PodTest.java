@@ -361,7 +361,7 @@ class PodTest {
       assertEquals(1 << 20, sandbox.sharedMemoryBytes);
       assertTrue(
           sandbox.createdSpec.contains(
-              "\"source\":\"/run/rund/.shm\",\"options\":[\"rbind\",\"ro\"]"),
+              "\"source\":\"/run/rund/.shm\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"rbind\",\"ro\"]"),
           sandbox.createdSpec);
       assertEquals(Set.of("app-rootfs"), sandbox.openShares());
     } finally {
