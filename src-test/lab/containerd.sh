@@ -73,6 +73,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
       runtime_type = "io.containerd.rund.v2"
       pod_annotations = ["io.rund.*"]
       container_annotations = ["io.rund.*"]
+    # Its pods are made through containerd's Sandbox API, from containerd 2 on; older ones do not know the key.
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.rund-sandboxer]
+      runtime_type = "io.containerd.rund.v2"
+      sandboxer = "shim"
+      pod_annotations = ["io.rund.*"]
+      container_annotations = ["io.rund.*"]
 END
   # As Kubernetes' own documentation has it, but for the addresses.
   mkdir -p "$FILES/cni"

@@ -7,7 +7,12 @@ export CONTAINERD_NAMESPACE=e2e
 image=docker.io/rund/test:latest
 state=${CONTAINERD_ADDRESS%/*}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# What the engine of a `variant` said (a JVM's report of its own death, too) is shown with a result that was not expected.
+script_end() {
+  tail -n 80 "$work"/variant/*/engine.log 2>/dev/null >&2
+  rm -rf "$work"
+}
+trap script_end EXIT
 
 runtime=io.containerd.rund.v2
 snapshotter=${RUND_SNAPSHOTTER:-overlayfs}
@@ -130,7 +135,7 @@ disk_folder() {
   truncate -s "$2" "$work/disk"
   mkfs.ext4 -q "$work/disk" && mkdir -p "$1" && mount -o loop "$work/disk" "$1" || return
   # shellcheck disable=SC2064
-  trap "umount -l '$1'; rm -rf '$work'" EXIT
+  trap "umount -l '$1'; script_end" EXIT
 }
 
 # Memory of the engine that is not shared with others, in KiB.

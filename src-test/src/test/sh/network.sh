@@ -32,7 +32,7 @@ network_end() {
   for name in $(ip netns list | awk '/^e2e-/ { print $1 }'); do ip netns del "$name"; done
   # ip(8) has made a mount of the folder.
   [ "${netns_was_there:-}" ] || umount /run/netns
-  rm -rf "$work"
+  script_end
 }
 trap network_end EXIT
 

@@ -10,11 +10,13 @@ import io.rund.e2e.cri.wire.NamespaceOption;
 import io.rund.e2e.cri.wire.PodSandboxConfig;
 import java.util.Locale;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /** What a pod may ask for and a VM cannot give: whoever asks is told the reason. */
 @E2e
+@Tag("containerd")
 class CriRefusalTest {
   @BeforeEach
   void forTheLabsCri() {

@@ -3,10 +3,12 @@ package io.rund.e2e;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Further processes in a running container. */
 @E2e
+@Tag("containerd")
 class ExecTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(5);
 

@@ -6,6 +6,7 @@ import org.junit.jupiter.api.Test;
 
 /** Exit statuses travel. */
 @E2e
+@Tag("containerd")
 @Tag("disks")
 class ExitStatusTest {
   @Test

@@ -1,10 +1,12 @@
 package io.rund.e2e;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Output that no client takes. */
 @E2e
+@Tag("containerd")
 class LogTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(4);
 

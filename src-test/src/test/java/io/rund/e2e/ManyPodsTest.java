@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.HashSet;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Many pods at once; {@link PodSoakTest} has more of them. */
 @E2e
+@Tag("containerd")
 class ManyPodsTest {
   private static final int MANY = 10;
 

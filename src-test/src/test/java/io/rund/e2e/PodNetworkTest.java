@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The network of a pod, set up by the real CNI plugins bridge, ptp and portmap. */
 @E2e
+@Tag("containerd")
 class PodNetworkTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(8);
 
@@ -118,6 +120,46 @@ class PodNetworkTest {
             Lab.id("ptp"));
     assertEquals(result.value("host"), result.value("guest"), result::toString);
     result.expect("ping", "0").expect("back", "0").expect("del", "0");
+  }
+
+  /** kubernetes.io/ingress-bandwidth and egress-bandwidth: three megabytes at one a second. */
+  @Test
+  void theLimitsOfThePluginBandwidth() {
+    Result result =
+        script(
+            """
+            modprobe ifb numifbs=0 # loaded on demand it would bring two that stay
+            ip netns add e2e-w; ip -n e2e-w link set lo up
+            bridge=$(bridge_plugin "$(address_plan 10.96.0.0/24)")
+            cni ADD e2e-w "$bridge" >$work/result || exit
+            limits='"ingressRate":8000000,"ingressBurst":800000,"egressRate":8000000,"egressBurst":800000'
+            limits="{\\"cniVersion\\":\\"0.4.0\\",\\"name\\":\\"e2e\\",\\"type\\":\\"bandwidth\\",$limits"
+            limits="$limits,\\"prevResult\\":$(cat $work/result)"
+            cni ADD e2e-w "$limits" >/dev/null; say limited $?
+            launch --with-ns network:/run/netns/e2e-w $image "$1" \\
+              sh -c 'mkdir /www; probe emit 3000000 1 >/www/large; exec httpd -f -h /www' || exit
+            a=$(sed -n 's|.*"address": *"\\(10[^/]*\\)/.*|\\1|p' $work/result)
+            mkdir $work/www; "$PROBE" emit 3000000 1 >$work/www/large
+            busybox httpd -f -p 8096 -h $work/www & server=$!
+            until_true 60 busybox wget -q -O /dev/null "http://$a/"
+            say wanted "$("$PROBE" hash <$work/www/large)"
+            begin=$(date +%s%3N)
+            say egress "$(busybox wget -q -O - "http://$a/large" | "$PROBE" hash)"
+            middle=$(date +%s%3N)
+            say ingress "$(ctr task exec --exec-id i "$1" sh -c 'wget -q -O - http://10.96.0.1:8096/large | probe hash')"
+            say egress_ms $((middle - begin)); say ingress_ms $(($(date +%s%3N) - middle))
+            kill $server
+            discard "$1"
+            cni DEL e2e-w "$limits" >&2; say del $?
+            cni DEL e2e-w "$bridge" >&2; say del $?
+            """,
+            Lab.id("bandwidth"));
+    String wanted = result.value("wanted");
+    result.expect("limited", "0").expect("egress", wanted).expect("ingress", wanted);
+    // Without what a burst lets through at once, and a tenth for clocks: nothing makes a limit slower.
+    assertTrue(result.number("egress_ms") > 2600, result::toString);
+    assertTrue(result.number("ingress_ms") > 2600, result::toString);
+    assertEquals(List.of("0", "0"), result.values("del"), result::toString);
   }
 
   @Test

@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Pods as containerd's CRI plugin annotates them, made without it. */
 @E2e
+@Tag("containerd")
 class PodsByAnnotationsTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(8);
 

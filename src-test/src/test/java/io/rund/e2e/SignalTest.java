@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.time.Duration;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Signals reach the process that they are for. */
 @E2e
+@Tag("containerd")
 class SignalTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(4);
 

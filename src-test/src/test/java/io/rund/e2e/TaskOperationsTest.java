@@ -3,10 +3,12 @@ package io.rund.e2e;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The rest of what containerd can ask of a task. */
 @E2e
+@Tag("containerd")
 class TaskOperationsTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(5);
 
