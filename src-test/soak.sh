@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make soak`: the end-to-end tests that take hours, in the lab (docs/lab.md). How much of it: RUND_SOAK_CYCLES=1000 starts,
-# RUND_SOAK_FSX_SECONDS=600 of random file operations, RUND_SOAK_FILES=100000 files for tar,
+# RUND_SOAK_CLONES=2000 clones, RUND_SOAK_FSX_SECONDS=600 of random file operations, RUND_SOAK_FILES=100000 files for tar,
 # RUND_SOAK_SANDBOXES=40 at once (200 take a lab with RUND_LAB_MEMORY=20G), RUND_SOAK_PODS=50 pods at once,
 # RUND_SOAK_POD_CYCLES=500 one after the other. RUND_SOAK_TEST=CLASS#METHOD runs only that.
 set -euo pipefail

@@ -2,6 +2,7 @@ package io.rund.e2e;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.time.Duration;
 import java.util.HashSet;
@@ -59,12 +60,42 @@ class CloneTest {
     assertEquals(clones, distinct(result, "boot").size(), result::toString);
     assertEquals(result.values("boot"), result.values("again"), result::toString);
     assertEquals(List.of(result.value("host")), distinct(result, "hostname"), result::toString);
+    assertClocksRight(result, clones);
+  }
+
+  /** Each says the host's time before and after, and between them the guest's. */
+  private static void assertClocksRight(Result result, int clones) {
     for (int i = 0; i < clones; i++) {
       long guest = Long.parseLong(result.values("guest").get(i));
       long before = Long.parseLong(result.values("before").get(i));
       long after = Long.parseLong(result.values("after").get(i));
       assertTrue(guest > before - 50 && guest < after + 50, result::toString);
     }
+  }
+
+  @Test
+  void theClockIsRightWhenTheTemplateIsAnHourOld() {
+    Result result =
+        Lab.script(
+            TIMEOUT,
+            FUNCTIONS
+                + """
+                [ "$RUND_LAB" = vm ] || { say kept yes; exit; }
+                say kept no
+                until_true 240 clone "$1-first"; say template $?
+                date -s "@$(($(date +%s) + 3600))" >&2
+                for i in 1 2; do
+                  say before "$(date +%s%3N)"
+                  say guest "$(sandbox $image "$1-$i" probe clock)"
+                  say after "$(date +%s%3N)"
+                done
+                date -s "@$(($(date +%s) - 3600))" >&2
+                """,
+            Lab.id("hour"));
+    assumeTrue(
+        result.value("kept").equals("no"), "it sets the clock, which nobody's own machine is for");
+    result.expect("template", "0");
+    assertClocksRight(result, 2);
   }
 
   private static List<String> distinct(Result result, String key) {

@@ -156,7 +156,8 @@ class PodNetworkTest {
             Lab.id("bandwidth"));
     String wanted = result.value("wanted");
     result.expect("limited", "0").expect("egress", wanted).expect("ingress", wanted);
-    // Without what a burst lets through at once, and a tenth for clocks: nothing makes a limit slower.
+    // Without what a burst lets through at once, and a tenth for clocks: nothing makes a limit
+    // slower.
     assertTrue(result.number("egress_ms") > 2600, result::toString);
     assertTrue(result.number("ingress_ms") > 2600, result::toString);
     assertEquals(List.of("0", "0"), result.values("del"), result::toString);

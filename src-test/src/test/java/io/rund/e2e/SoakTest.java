@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 /**
  * What shows only after a long time, or among many. How long and how many, the environment says:
- * RUND_SOAK_CYCLES, RUND_SOAK_SANDBOXES, RUND_SOAK_FSX_SECONDS, RUND_SOAK_FILES.
+ * RUND_SOAK_CYCLES, RUND_SOAK_CLONES, RUND_SOAK_SANDBOXES, RUND_SOAK_FSX_SECONDS, RUND_SOAK_FILES.
  */
 @Soak
 class SoakTest {
@@ -37,6 +37,42 @@ class SoakTest {
     HostState.assertNothingLeft(before);
     List<Long> memory = result.values("memory").stream().map(Long::parseLong).toList();
     System.err.printf("engine memory in KiB, every tenth of the cycles: %s%n", memory);
+    assertTrue(memory.getLast() <= memory.getFirst() + MOST_GROWTH_KIB, memory::toString);
+  }
+
+  /** Two at a time, since two clones of one template at one moment are as alike as can be. */
+  @Test
+  void noTwoOfVeryManyClonesAreAlikeAndTheEngineStaysAsItWas() {
+    int clones = parameter("RUND_SOAK_CLONES", 2000);
+    HostState before = HostState.take();
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(10).plusSeconds(30L * clones),
+            """
+            one() {
+              sandbox $image "$1" sh -c 'head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id' >$work/$1 2>&1 ||
+                say failed "$1: $(cat $work/$1)"
+            }
+            for i in $(seq "$2"); do
+              one "$1-$i" &
+              [ $((i % 2)) = 1 ] || wait
+              if [ $((i % (($2 + 9) / 10))) = 0 ]; then wait; say memory "$(engine_memory)"; fi
+            done
+            wait
+            for i in $(seq "$2"); do say random "$(sed -n 1p $work/$1-$i | tr -d ' ')"; say boot "$(sed -n 2p $work/$1-$i)"; done
+            """,
+            Lab.id("pairs"),
+            Integer.toString(clones));
+    assertEquals(List.of(), result.values("failed"), result::toString);
+    for (String drawn : List.of("random", "boot")) {
+      List<String> values = result.values(drawn);
+      assertEquals(clones, values.size(), drawn);
+      assertEquals(
+          clones, values.stream().filter(value -> value.length() >= 32).distinct().count());
+    }
+    HostState.assertNothingLeft(before);
+    List<Long> memory = result.values("memory").stream().map(Long::parseLong).toList();
+    System.err.printf("engine memory in KiB, every tenth of the clones: %s%n", memory);
     assertTrue(memory.getLast() <= memory.getFirst() + MOST_GROWTH_KIB, memory::toString);
   }
 
