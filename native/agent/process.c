@@ -99,7 +99,7 @@ static void ended(struct process *process, const struct exit_record *record) {
         kill_rest(process->container);
     }
     oom_check(process->container);
-    streams_close_stdin(&process->streams, true);
+    streams_stop_stdin(&process->streams);
     if (streams_output_ended(&process->streams)) {
         drained(process);
     } else {

@@ -100,52 +100,22 @@ bool rpc_update(struct call *call) {
     return done && call_done(call);
 }
 
-static bool copy_cgroup(struct call *call, char *directory, size_t size) {
+bool rpc_stats(struct call *call) {
+    Rund__Agent__V1__StatsResponse response = RUND__AGENT__V1__STATS_RESPONSE__INIT;
     const Rund__Agent__V1__ContainerRef *request = call->request;
+    char directory[sizeof((struct container *)0)->cgroup];
     agent_lock();
     struct container *container = container_find(request->container_id, &call->failure);
     if (container != NULL) {
-        memcpy(directory, container->cgroup, size);
+        memcpy(directory, container->cgroup, sizeof directory);
     }
     agent_unlock();
-    return container != NULL;
-}
-
-static void append_pid(pid_t pid, void *context) {
-    Rund__Agent__V1__ProcessesResponse *response = context;
-    if ((response->n_pids & (response->n_pids - 1)) == 0) { // full: double it
-        size_t capacity = response->n_pids == 0 ? 1 : response->n_pids * 2;
-        uint32_t *grown = realloc(response->pids, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return;
-        }
-        response->pids = grown;
-    }
-    response->pids[response->n_pids++] = (uint32_t)pid;
-}
-
-bool rpc_processes(struct call *call) {
-    Rund__Agent__V1__ProcessesResponse response = RUND__AGENT__V1__PROCESSES_RESPONSE__INIT;
-    char directory[sizeof((struct container *)0)->cgroup];
-    if (!copy_cgroup(call, directory, sizeof directory)) {
-        return false;
-    }
-    cgroup_processes(directory, append_pid, &response);
-    call_reply(call, &response.base);
-    free(response.pids);
-    return true;
-}
-
-bool rpc_stats(struct call *call) {
-    Rund__Agent__V1__StatsResponse response = RUND__AGENT__V1__STATS_RESPONSE__INIT;
-    char directory[sizeof((struct container *)0)->cgroup];
-    if (!copy_cgroup(call, directory, sizeof directory)) {
+    if (container == NULL) {
         return false;
     }
     if (directory[0] == '\0' || access(directory, F_OK) != 0) {
         return fail(&call->failure, STATUS_FAILED_PRECONDITION,
-                    "container '%s' has no cgroup (any more)",
-                    ((const Rund__Agent__V1__ContainerRef *)call->request)->container_id);
+                    "container '%s' has no cgroup (any more)", request->container_id);
     }
     cgroup_stats(directory, &response);
     call_reply(call, &response.base);

@@ -50,16 +50,6 @@ bool rpc_signal(struct call *call) {
     return call_done(call);
 }
 
-bool rpc_close_stdin(struct call *call) {
-    const Rund__Agent__V1__ProcessRef *request = call->request;
-    struct process *process = process_find(request->container_id, request->exec_id, &call->failure);
-    if (process == NULL) {
-        return false;
-    }
-    streams_close_stdin(&process->streams, false);
-    return call_done(call);
-}
-
 bool rpc_resize_terminal(struct call *call) {
     const Rund__Agent__V1__ResizeTerminalRequest *request = call->request;
     struct process *process = process_find(request->container_id, request->exec_id, &call->failure);

@@ -123,8 +123,3 @@ bool rpc_forward_port(struct call *call) {
     const Rund__Agent__V1__ForwardPortRequest *request = call->request;
     return forward_port(request->port, request->host_port, &call->failure) && call_done(call);
 }
-
-bool rpc_shutdown(struct call *call) {
-    call_done(call);
-    platform_power_off();
-}

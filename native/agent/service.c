@@ -25,13 +25,11 @@ static const struct method methods[] = {
     {"Start", &rund__agent__v1__process_ref__descriptor, rpc_start, true},
     {"Wait", &rund__agent__v1__process_ref__descriptor, rpc_wait, false},
     {"Signal", &rund__agent__v1__signal_request__descriptor, rpc_signal, false},
-    {"CloseStdin", &rund__agent__v1__process_ref__descriptor, rpc_close_stdin, false},
     {"ResizeTerminal", &rund__agent__v1__resize_terminal_request__descriptor, rpc_resize_terminal,
      false},
     {"Delete", &rund__agent__v1__process_ref__descriptor, rpc_delete, true},
     {"Pause", &rund__agent__v1__container_ref__descriptor, rpc_pause, true},
     {"Resume", &rund__agent__v1__container_ref__descriptor, rpc_resume, true},
-    {"Processes", &rund__agent__v1__container_ref__descriptor, rpc_processes, true},
     {"Stats", &rund__agent__v1__container_ref__descriptor, rpc_stats, true},
     {"Update", &rund__agent__v1__update_request__descriptor, rpc_update, true},
     {"WaitOom", &rund__agent__v1__wait_oom_request__descriptor, rpc_wait_oom, false},
@@ -42,7 +40,6 @@ static const struct method methods[] = {
     {"ConfigureNetwork", &rund__agent__v1__configure_network_request__descriptor,
      rpc_configure_network, true},
     {"ForwardPort", &rund__agent__v1__forward_port_request__descriptor, rpc_forward_port, true},
-    {"Shutdown", &rund__agent__v1__empty__descriptor, rpc_shutdown, true},
 };
 
 struct job {

@@ -28,7 +28,6 @@ bool rpc_start(struct call *call);
 bool rpc_delete(struct call *call);
 bool rpc_pause(struct call *call);
 bool rpc_resume(struct call *call);
-bool rpc_processes(struct call *call);
 bool rpc_stats(struct call *call);
 bool rpc_update(struct call *call);
 bool rpc_set_sysctls(struct call *call);
@@ -37,12 +36,10 @@ bool rpc_bind_slot(struct call *call);
 bool rpc_unbind_slot(struct call *call);
 bool rpc_configure_network(struct call *call);
 bool rpc_forward_port(struct call *call);
-bool rpc_shutdown(struct call *call);
 
 // These do not block and run in the loop, with the lock.
 bool rpc_hello(struct call *call);
 bool rpc_wait(struct call *call);
 bool rpc_wait_oom(struct call *call);
 bool rpc_signal(struct call *call);
-bool rpc_close_stdin(struct call *call);
 bool rpc_resize_terminal(struct call *call);

@@ -137,14 +137,9 @@ void streams_end_when_empty(struct streams *streams) {
     }
 }
 
-void streams_close_stdin(struct streams *streams, bool at_once) {
-    if (streams->relays[0] == NULL || relay_has_ended(streams->relays[0])) {
-        return;
-    }
-    if (at_once) {
+void streams_stop_stdin(struct streams *streams) {
+    if (streams->relays[0] != NULL && !relay_has_ended(streams->relays[0])) {
         relay_stop(streams->relays[0]);
-    } else {
-        relay_end_when_empty(streams->relays[0]);
     }
 }
 

@@ -34,6 +34,6 @@ bool streams_attach(struct streams *streams, void (*ended)(void *owner), void *o
 // The rest needs the lock.
 bool streams_output_ended(const struct streams *streams);
 void streams_end_when_empty(struct streams *streams);
-void streams_close_stdin(struct streams *streams, bool at_once);
+void streams_stop_stdin(struct streams *streams);
 bool streams_resize(struct streams *streams, unsigned rows, unsigned columns);
 void streams_close(struct streams *streams);

@@ -114,8 +114,8 @@ static void random_bytes(void) {
         }
     }
     static const char *const methods[] = {
-        "Hello",  "CreateContainer", "CreateExec", "Start",     "Wait",  "Signal",   "CloseStdin",
-        "Delete", "Pause",           "Resume",     "Processes", "Stats", "BindSlot", "Resize",
+        "Hello",  "CreateContainer", "CreateExec", "Start", "Wait",     "Signal",
+        "Delete", "Pause",           "Resume",     "Stats", "BindSlot", "Resize",
     };
     for (int i = 0; i < 2000; i++) {
         uint8_t bytes[24];

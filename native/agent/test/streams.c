@@ -90,26 +90,6 @@ static void through_cat(void) {
     free(spec);
 }
 
-static void close_stdin(void) {
-    section("CloseStdin ends the input");
-    char *spec = spec_json("cat", "", false, 0);
-    int in = port_listen(2000), out = port_listen(2001);
-    CHECK(create("c", spec, (struct ports){.in = 2000, .out = 2001}) == 0);
-    in = port_accept(in);
-    out = port_accept(out);
-    CHECK(ref("Start", "c", "") == 0);
-    send_all(in, "abc", 3);
-    CHECK(ref("CloseStdin", "c", "") == 0);
-    CHECK(ref("CloseStdin", "c", "") == 0);
-    CHECK(wait_exit("c", "") == 0);
-    char *text = text_of(out);
-    CHECK(strcmp(text, "abc") == 0);
-    CHECK(ref("Delete", "c", "") == 0);
-    close(in);
-    free(text);
-    free(spec);
-}
-
 static void slow_reader(void) {
     section("a reader that stands still, and one that goes away");
     start_sleeper("c");
@@ -225,7 +205,6 @@ static void terminal(void) {
 void test_streams(void) {
     out_and_err();
     through_cat();
-    close_stdin();
     slow_reader();
     left_behind();
     terminal();
