@@ -84,6 +84,9 @@ public record RundConfig(
    */
   public static final String CLONE_ANNOTATION = "io.rund.clone";
 
+  /** More do not fit into a guest kernel's command line, which names each. */
+  public static final int MAX_SLOTS = 40;
+
   private static final Set<String> ANNOTATIONS =
       new TreeSet<>(List.of(MEMORY_ANNOTATION, VCPUS_ANNOTATION));
 
@@ -129,7 +132,7 @@ public record RundConfig(
             settings.bytes("default_memory", 256 * MIB, 64 * MIB, MAX_MEMORY),
             settings.bytes("memory_overhead", 64 * MIB, 32 * MIB, MAX_MEMORY),
             settings.bytes("min_memory", 8 * MIB, MIB, MAX_MEMORY),
-            settings.integer("slots", 16, 1, 64),
+            settings.integer("slots", 16, 1, MAX_SLOTS),
             settings.names("annotations", ANNOTATIONS),
             settings.flag("clone", true),
             settings.duration("boot_timeout", Duration.ofSeconds(60)),
