@@ -48,8 +48,17 @@ public interface ContainerService {
   /**
    * Forgets a stopped process, and for an init the container; with the first container of a sandbox
    * goes the sandbox, and what still runs in it ends. Returns the last state.
+   *
+   * <p>A container whose deletion is {@code abandoned}, since nobody waits for the answer any more,
+   * holds nothing afterwards but is known, as stopped, until it is deleted again.
    */
-  ProcessState delete(String namespace, String id, String execId);
+  ProcessState delete(
+      String namespace, String id, String execId, CompletableFuture<Void> abandoned);
+
+  /** The same for a caller that waits as long as it takes. */
+  default ProcessState delete(String namespace, String id, String execId) {
+    return delete(namespace, id, execId, new CompletableFuture<>());
+  }
 
   /** All processes of the container that the engine knows, the init first. */
   List<ProcessState> processes(String namespace, String id);

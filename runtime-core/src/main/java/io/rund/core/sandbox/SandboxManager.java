@@ -15,6 +15,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,10 +30,24 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
    *
    * @param created completes when the container exists
    * @param givenUp completes when nobody wants it any more
+   * @param ending whether somebody lets go of what it holds, or has
+   * @param ended completes with the init's last state when it holds nothing any more
    */
-  private record Creation(CompletableFuture<Container> created, CompletableFuture<Void> givenUp) {}
+  private record Creation(
+      CompletableFuture<Container> created,
+      CompletableFuture<Void> givenUp,
+      AtomicBoolean ending,
+      CompletableFuture<ProcessState> ended) {
+    Creation() {
+      this(
+          new CompletableFuture<>(),
+          new CompletableFuture<>(),
+          new AtomicBoolean(),
+          new CompletableFuture<>());
+    }
+  }
 
-  /** What could not be made is removed. */
+  /** Until its deletion has been answered; what could not be made is removed. */
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
   private final SandboxBoot boot;
@@ -57,7 +72,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public int create(CreateRequest request, CompletableFuture<Void> abandoned) {
     Key key = new Key(request.namespace(), request.id());
-    Creation creation = new Creation(new CompletableFuture<>(), new CompletableFuture<>());
+    Creation creation = new Creation();
     if (containers.putIfAbsent(key, creation) != null) {
       throw new RundException(
           ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
@@ -128,14 +143,21 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   }
 
   @Override
-  public ProcessState delete(String namespace, String id, String execId) {
+  public ProcessState delete(
+      String namespace, String id, String execId, CompletableFuture<Void> abandoned) {
     Creation creation = creation(namespace, id);
     Container container = creation.created().resultNow();
     if (!execId.isEmpty()) {
       return container.deleteExec(execId);
     }
     container.process("").assertDeletable();
-    return remove(new Key(namespace, id), creation);
+    ProcessState last = end(new Key(namespace, id), creation);
+    // Who has given up asks again, and takes what is unknown then for gone: containerd's CRI plugin
+    // would keep the bundle and the connection for ever.
+    if (!abandoned.isDone()) {
+      containers.remove(new Key(namespace, id), creation);
+    }
+    return last;
   }
 
   @Override
@@ -146,22 +168,41 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       throw RundException.notFound("there is no container " + id);
     }
     creation.givenUp().complete(null);
+    Container container;
     try {
-      Container container = creation.created().join();
-      container.lost();
-      return remove(key, creation);
+      container = creation.created().join();
     } catch (CompletionException e) {
       throw RundException.notFound("container " + id + " could not be created");
     }
+    container.lost();
+    ProcessState last = end(key, creation);
+    containers.remove(key, creation);
+    return last;
   }
 
-  /** The one way out of a container's life; whoever comes second finds nothing. */
-  private ProcessState remove(Key key, Creation creation) {
-    // Not one that has been made under the same name meanwhile.
-    if (!containers.remove(key, creation)) {
-      throw RundException.notFound("there is no container " + key.id());
+  /**
+   * The one way out of a container's life: lets go of all that it holds. It is known until it is
+   * removed; whoever comes second waits for the first, and has the same answer.
+   */
+  private ProcessState end(Key key, Creation creation) {
+    if (creation.ending().compareAndSet(false, true)) {
+      try {
+        creation.ended().complete(release(creation.created().resultNow()));
+      } catch (Throwable e) {
+        containers.remove(key, creation);
+        creation.ended().completeExceptionally(e);
+        throw e;
+      }
     }
-    Container container = creation.created().resultNow();
+    try {
+      return creation.ended().join();
+    } catch (CompletionException e) {
+      throw RundException.notFound(
+          "container %s is gone, not without an error: %s".formatted(key.id(), e.getCause()));
+    }
+  }
+
+  private static ProcessState release(Container container) {
     try {
       container.leaveGuest();
     } finally {

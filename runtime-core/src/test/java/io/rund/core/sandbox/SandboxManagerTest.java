@@ -135,6 +135,32 @@ class SandboxManagerTest {
   }
 
   @Test
+  void aDeletionThatNobodyWaitsForAnyMoreIsKnownUntilItIsAskedForAgain() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    sandbox.end("web", "", 3);
+    assertEquals(3, manager.await(NS, "web", "").exitStatus());
+    sandbox.mayClose = new CompletableFuture<>();
+    CompletableFuture<Void> abandoned = new CompletableFuture<>();
+    CompletableFuture<ProcessState> late =
+        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", "", abandoned));
+    CompletableFuture<ProcessState> second =
+        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", "", abandoned));
+    assertThrows(TimeoutException.class, () -> second.get(100, TimeUnit.MILLISECONDS));
+    abandoned.complete(null);
+    sandbox.mayClose.complete(null);
+    assertEquals(3, late.get(30, TimeUnit.SECONDS).exitStatus());
+    assertEquals(3, second.get(30, TimeUnit.SECONDS).exitStatus());
+    assertTrue(sandbox.closed);
+    assertEquals(ProcessState.Status.STOPPED, manager.state(NS, "web", "").status());
+    assertFails(
+        ErrorCode.NOT_FOUND, "already finished", () -> manager.kill(NS, "web", "", 9, false));
+    assertEquals(3, manager.delete(NS, "web", "").exitStatus());
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.delete(NS, "web", ""));
+    assertEquals(List.of("Created", "Started", "Exited", "Deleted"), eventNames());
+  }
+
+  @Test
   void aHostWithoutThreadsLeavesNothingOfACreation() {
     connectFailure = new OutOfMemoryError("unable to create native thread");
     assertThrows(OutOfMemoryError.class, this::create);

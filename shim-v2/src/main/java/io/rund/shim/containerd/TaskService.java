@@ -120,7 +120,10 @@ public final class TaskService {
   private DeleteResponse delete(RequestContext context, DeleteRequest request) {
     return TaskWire.deleted(
         containers.delete(
-            namespaces.of(context, request.getId()), request.getId(), request.getExecId()));
+            namespaces.of(context, request.getId()),
+            request.getId(),
+            request.getExecId(),
+            context.abandoned()));
   }
 
   private Empty exec(RequestContext context, ExecProcessRequest request) {

@@ -117,7 +117,8 @@ public final class FakeContainers implements ContainerService {
   }
 
   @Override
-  public ProcessState delete(String namespace, String id, String execId) {
+  public ProcessState delete(
+      String namespace, String id, String execId, CompletableFuture<Void> abandoned) {
     ProcessState state = get(namespace, id, execId);
     if (state.status() == Status.RUNNING) {
       throw RundException.precondition(id + " is running");
