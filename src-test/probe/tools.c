@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,14 +217,80 @@ static int show_clock(int argc, char **argv) {
     return 0;
 }
 
+static long long monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* One of the ring: takes the time that the one before it wrote, works and sleeps, and passes on its
+ * own. Returns how often it was given a time that is yet to come. */
+static int ring_member(int cpu, int rounds, int from, int to) {
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(cpu, &own);
+    if (sched_setaffinity(0, sizeof own, &own) < 0) {
+        return fail("sched_setaffinity");
+    }
+    int backwards = 0;
+    for (int i = 0; i < rounds; i++) {
+        long long before, now;
+        if (read(from, &before, sizeof before) != sizeof before) {
+            return fail("read");
+        }
+        backwards += monotonic() < before;
+        for (now = monotonic(); monotonic() - now < 200000;) {
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        now = monotonic();
+        if (write(to, &now, sizeof now) != sizeof now) {
+            return fail("write");
+        }
+    }
+    return backwards < 100 ? backwards : 100;
+}
+
+/* ring ROUNDS: a process held to each CPU; each wakes the next by telling it the time. Prints how
+ * many finished, and how often a clock was behind that of the CPU before it. */
+static int ring(int argc, char **argv) {
+    int rounds = argc > 1 ? atoi(argv[1]) : 1, cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int pipes[64][2], done = 0, backwards = 0;
+    if (cpus > 64) {
+        cpus = 64;
+    }
+    for (int i = 0; i < cpus; i++) {
+        if (pipe(pipes[i]) < 0) {
+            return fail("pipe");
+        }
+    }
+    for (int i = 0; i < cpus; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            _exit(ring_member(i, rounds, pipes[i][0], pipes[(i + 1) % cpus][1]));
+        } else if (child < 0) {
+            return fail("fork");
+        }
+    }
+    long long now = monotonic();
+    if (write(pipes[0][1], &now, sizeof now) != sizeof now) {
+        return fail("write");
+    }
+    for (int status; wait(&status) > 0;) {
+        done += WIFEXITED(status);
+        backwards += WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    }
+    printf("ring=%d\nbackwards=%d\n", done, backwards);
+    return 0;
+}
+
 int run_tool(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } tools[] = {{"hash", hash},   {"emit", emit},       {"echo", echo},
-                 {"args", args},   {"exit", exit_with},  {"sleep", sleep_until_term},
-                 {"tty", tty},     {"host", show_host},  {"squat", squat},
-                 {"relay", relay}, {"clock", show_clock}};
+    } tools[] = {{"hash", hash},   {"emit", emit},        {"echo", echo},
+                 {"args", args},   {"exit", exit_with},   {"sleep", sleep_until_term},
+                 {"tty", tty},     {"host", show_host},   {"squat", squat},
+                 {"relay", relay}, {"clock", show_clock}, {"ring", ring}};
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (strcmp(argv[0], tools[i].name) == 0)
             return tools[i].run(argc, argv);

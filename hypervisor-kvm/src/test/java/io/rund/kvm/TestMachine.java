@@ -40,14 +40,18 @@ public final class TestMachine implements AutoCloseable {
   public final List<KvmVcpu> vcpus = new ArrayList<>();
   public final VcpuGroup group;
 
-  /** One that goes on where another one's only vCPU stood. */
-  public TestMachine(RamTemplate ram, VcpuState cpu, VmState state) {
+  /** One that goes on where another one's vCPUs stood. */
+  public TestMachine(RamTemplate ram, List<VcpuState> cpus, VmState state) {
     memory = GuestMemory.clone(ram);
     Boot.prepare(vm);
     vm.addMemory(memory);
-    KvmVcpu vcpu = vm.createVcpu(0);
-    vcpus.add(vcpu);
-    cpu.restore(vcpu, cpu.tscShift(vcpu));
+    for (int i = 0; i < cpus.size(); i++) {
+      vcpus.add(vm.createVcpu(i));
+    }
+    long shift = cpus.getFirst().tscShift(vcpus.getFirst());
+    for (int i = 0; i < cpus.size(); i++) {
+      cpus.get(i).restore(vcpus.get(i), shift);
+    }
     state.restore(vm);
     group = group(null);
   }

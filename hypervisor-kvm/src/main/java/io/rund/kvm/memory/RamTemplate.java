@@ -74,6 +74,7 @@ public final class RamTemplate implements AutoCloseable {
         for (long chunk = from / CHUNK * CHUNK; chunk < end; chunk += CHUNK) {
           long length = Math.min(CHUNK, bytes - chunk);
           if (copyPages(ram.asSlice(chunk, length), copy.asSlice(chunk, length))) {
+            RamMapping.collapse(address + chunk, length);
             add(parts, chunk, length);
           }
         }

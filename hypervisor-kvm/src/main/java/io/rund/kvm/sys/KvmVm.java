@@ -108,8 +108,11 @@ public final class KvmVm implements KickRegistry, AutoCloseable {
 
   @Override
   public void removeKick(Fd eventFd, long address, int value) {
-    int flags = KvmAbi.Ioeventfd.FLAG_DATAMATCH | KvmAbi.Ioeventfd.FLAG_DEASSIGN;
-    ioeventfd(eventFd, address, value, flags);
+    // With the VM its kicks have ended.
+    if (fd.isOpen()) {
+      int flags = KvmAbi.Ioeventfd.FLAG_DATAMATCH | KvmAbi.Ioeventfd.FLAG_DEASSIGN;
+      ioeventfd(eventFd, address, value, flags);
+    }
   }
 
   private void ioeventfd(Fd eventFd, long address, int value, int flags) {

@@ -102,6 +102,7 @@ public final class Linux {
   public static final int MAP_NORESERVE = 0x4000;
 
   public static final int MADV_HUGEPAGE = 14;
+  public static final int MADV_COLLAPSE = 25; // Linux 6.1
 
   public static final int MFD_CLOEXEC = 1;
   public static final int MFD_ALLOW_SEALING = 2;

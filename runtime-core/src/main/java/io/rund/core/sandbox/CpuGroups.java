@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
@@ -31,11 +32,15 @@ final class CpuGroups implements AutoCloseable {
   private final boolean threaded;
   private final String prefix = ProcessHandle.current().pid() + "-";
 
+  // All under this object's lock, which nobody holds while the kernel makes or removes one.
+
   /** Numbers of those that exist and that nobody uses. */
   private final TreeSet<Integer> free = new TreeSet<>();
 
-  /** How many have been made. */
-  private int made;
+  /** Numbers of those that exist, and how many of them are to stay. */
+  private final BitSet made = new BitSet();
+
+  private int staying;
 
   private boolean closed;
 
@@ -80,13 +85,16 @@ final class CpuGroups implements AutoCloseable {
       Files.createDirectories(folder);
     }
     removeStale(folder);
-    synchronized (this) {
-      while (made < POOL) {
-        free.add(make());
-        if (threaded && made == 1) {
-          // Allowed beside processes only now, when the engine's is the root of a threaded tree.
-          Files.writeString(folder.resolve("cgroup.subtree_control"), "+cpu");
-        }
+    for (int number = 0; number < POOL; number++) {
+      make(number);
+      synchronized (this) {
+        made.set(number);
+        free.add(number);
+        staying++;
+      }
+      if (threaded && number == 0) {
+        // Allowed beside processes only now, when the engine's is the root of a threaded tree.
+        Files.writeString(folder.resolve("cgroup.subtree_control"), "+cpu");
       }
     }
   }
@@ -103,8 +111,8 @@ final class CpuGroups implements AutoCloseable {
     }
   }
 
-  private int make() throws IOException {
-    Path folder = folder(made);
+  private void make(int number) throws IOException {
+    Path folder = folder(number);
     Files.createDirectory(folder);
     if (threaded) {
       try {
@@ -114,7 +122,6 @@ final class CpuGroups implements AutoCloseable {
         throw e;
       }
     }
-    return made++;
   }
 
   private Path folder(int number) {
@@ -122,28 +129,45 @@ final class CpuGroups implements AutoCloseable {
   }
 
   /** One that nobody uses, without limits. */
-  synchronized CpuGroup take() {
-    if (parent.isEmpty() || closed) {
-      return CpuGroup.NONE;
+  CpuGroup take() {
+    int number;
+    synchronized (this) {
+      if (parent.isEmpty() || closed) {
+        return CpuGroup.NONE;
+      }
+      if (!free.isEmpty()) {
+        return new Group(free.pollFirst());
+      }
+      number = made.nextClearBit(0);
+      made.set(number);
+      staying++;
     }
     try {
-      int number = free.isEmpty() ? make() : free.pollFirst();
+      make(number);
       return new Group(number);
     } catch (IOException e) {
       log.warn("a sandbox gets no CPU weight and quota from the host: {}", e.toString());
+      synchronized (this) {
+        made.clear(number);
+        staying--;
+      }
       return CpuGroup.NONE;
     }
   }
 
-  /** Keeps one for the next; the last of those that are too many goes. */
-  private synchronized void giveBack(int number) {
-    free.add(number);
-    while (!closed && made > POOL && free.contains(made - 1) && remove(folder(made - 1))) {
-      made--;
-      free.remove(made);
+  /** Keeps it for the next, or removes it if there are enough. */
+  private void giveBack(int number) {
+    synchronized (this) {
+      if (!closed && staying <= POOL) {
+        free.add(number);
+        return;
+      }
+      staying--;
     }
-    if (closed) {
-      var _ = remove(folder(number));
+    if (remove(folder(number))) {
+      synchronized (this) {
+        made.clear(number);
+      }
     }
   }
 
@@ -177,6 +201,7 @@ final class CpuGroups implements AutoCloseable {
 
   private final class Group implements CpuGroup {
     private final int number;
+    private CpuShare current = CpuShare.FREE;
     private boolean left;
 
     private Group(int number) {
@@ -192,9 +217,10 @@ final class CpuGroups implements AutoCloseable {
 
     @Override
     public synchronized void limit(CpuShare share) {
-      if (left) {
+      if (left || share.equals(current)) {
         return;
       }
+      current = share;
       if (threaded) {
         String quota = share.quota().isPresent() ? "" + share.quota().getAsLong() : "max";
         write("cpu.max", quota + " " + CpuShare.PERIOD);

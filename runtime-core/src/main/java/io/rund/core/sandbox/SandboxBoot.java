@@ -59,7 +59,7 @@ final class SandboxBoot implements AutoCloseable {
       Consumer<VirtualMachine> prepare,
       Timeline timeline) {
     CpuShare share = CpuShare.of(spec);
-    boolean cloning = cloning(spec, size);
+    boolean cloning = cloning(spec);
     // Ids are unique in a containerd namespace; neither name may have a colon.
     String id = request.namespace() + ":" + request.id();
     AnchorStart anchorStart =
@@ -93,14 +93,12 @@ final class SandboxBoot implements AutoCloseable {
 
   /**
    * Whether this sandbox may be a clone. Not where an engine has one sandbox only, nor with a
-   * console, which is each guest's own. A guest of several vCPUs boots: that their clocks stay in
-   * step in a clone has not been seen yet.
+   * console, which is each guest's own.
    */
-  private boolean cloning(OciSpec spec, SandboxSize size) {
+  private boolean cloning(OciSpec spec) {
     boolean wanted =
         spec.annotation(RundConfig.CLONE_ANNOTATION).map(RundConfig::cloneOf).orElse(true);
     return wanted
-        && size.vcpus() == 1
         && config.cloning()
         && config.isolation() != Isolation.SANDBOX
         && !config.debugConsole();
