@@ -126,9 +126,14 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     container(namespace, id).exec(execId, processJson, stdio);
   }
 
+  /** What is being created is not found: containerd asks while it lists, and takes errors ill. */
   @Override
   public ProcessState state(String namespace, String id, String execId) {
-    return container(namespace, id).process(execId).state();
+    Creation creation = containers.get(new Key(namespace, id));
+    if (creation == null || creation.created().state() != Future.State.SUCCESS) {
+      throw RundException.notFound("there is no container " + id);
+    }
+    return creation.created().resultNow().process(execId).state();
   }
 
   @Override

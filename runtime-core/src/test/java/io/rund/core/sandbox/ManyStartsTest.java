@@ -166,6 +166,18 @@ class ManyStartsTest {
   }
 
   @Test
+  void whatIsBeingCreatedHasNoStateYet() throws Exception {
+    List<Boot> first = fill();
+    assertEquals(
+        ErrorCode.NOT_FOUND,
+        assertThrows(RundException.class, () -> manager.state("test", "first-0", "")).code());
+    assertEquals(
+        ErrorCode.FAILED_PRECONDITION,
+        assertThrows(RundException.class, () -> manager.start("test", "first-0", "")).code());
+    first.forEach(Boot::finish);
+  }
+
+  @Test
   void aBootThatFailsFreesItsPlace() throws Exception {
     List<Boot> first = fill();
     CompletableFuture<Integer> next = create("next", PATIENT);
