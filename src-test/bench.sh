@@ -25,7 +25,7 @@ java=("$(JAVA_HOME="${JAVA_HOME:-}" "$root/native/setup.sh" --java-home)/bin/jav
 [ -d "$here/target/test-classes/io/rund/bench" ] || die "the benchmarks are not built: run 'make build'"
 
 in_lab() { "$here/lab/lab" exec -- "$@"; }
-measure() { in_lab "${java[@]}" "io.rund.bench.$1" "${@:2}" "$pairs" "$results"; }
+measure() { in_lab "${java[@]}" "io.rund.bench.$1" "${@:2}" "${rounds:-$pairs}" "$results"; }
 compile() { gcc -std=c17 -O2 -Wall -Wextra -Werror -static -o "$work/$1" "$here/bench/$1.c"; }
 
 # guest NAME: compiles bench/NAME.c, and packs it as the init of an initramfs, NAME.cpio.
@@ -47,9 +47,10 @@ b2() {
 
 b3() { measure CloneBenchmark $scratch; }
 
-b4() { measure ConcurrencyBenchmark $scratch "${RUND_BENCH_AT_ONCE:-10,50}"; }
+# A round of B4 or B5 is some hundred starts, so there are three at most.
+b4() { rounds=$((pairs < 3 ? pairs : 3)) measure ConcurrencyBenchmark $scratch "${RUND_BENCH_AT_ONCE:-10,50}"; }
 
-b5() { measure DensityBenchmark $scratch "${RUND_BENCH_SANDBOXES:-1,10,100}"; }
+b5() { rounds=$((pairs < 3 ? pairs : 3)) measure DensityBenchmark $scratch "${RUND_BENCH_SANDBOXES:-1,10,100}"; }
 
 b6() { measure GuestOverheadBenchmark $scratch; }
 

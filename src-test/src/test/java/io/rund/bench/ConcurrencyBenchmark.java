@@ -24,10 +24,9 @@ final class ConcurrencyBenchmark {
   private static final double TAIL_TARGET = 1.2;
 
   /** Starts one after the other, to see how long they take. */
-  private static final int STARTS = 20;
+  private static final int STARTS = 12;
 
-  /** What one sandbox may need, all told. */
-  private static final long SANDBOX_KIB = 100 << 10;
+  private static final int WARM_UPS = 3;
 
   private final WarmEngine engine;
 
@@ -61,15 +60,15 @@ final class ConcurrencyBenchmark {
     Level none = new Level(0);
     List<Level> levels = new ArrayList<>();
     for (int count : counts) {
-      if (HostMemory.read().availableKib() > count * SANDBOX_KIB) {
+      if (HostMemory.read().hasRoomFor(count)) {
         levels.add(new Level(count));
       } else {
         System.out.printf("  B4: no memory for %d sandboxes%n", count);
       }
     }
-    var _ = oneByOne();
+    var _ = oneByOne(WARM_UPS);
     for (int round = 1; round <= rounds; round++) {
-      List<Double> alone = oneByOne();
+      List<Double> alone = oneByOne(STARTS);
       none.add(alone);
       none.each().add(alone.stream().mapToDouble(v -> v).average().orElseThrow());
       for (Level level : levels) {
@@ -98,7 +97,7 @@ final class ConcurrencyBenchmark {
       long began = System.nanoTime();
       inParallel(running, BenchSandbox::start);
       level.each().add((System.nanoTime() - began) / 1e6 / level.count());
-      level.add(oneByOne());
+      level.add(oneByOne(STARTS));
     } finally {
       inParallel(running, BenchSandbox::close);
     }
@@ -125,9 +124,9 @@ final class ConcurrencyBenchmark {
     }
   }
 
-  private List<Double> oneByOne() throws Exception {
+  private List<Double> oneByOne(int starts) throws Exception {
     List<Double> times = new ArrayList<>();
-    for (int i = 0; i < STARTS; i++) {
+    for (int i = 0; i < starts; i++) {
       try (BenchSandbox sandbox = engine.sandbox(WarmEngine.PLAIN)) {
         times.add(sandbox.start());
       }

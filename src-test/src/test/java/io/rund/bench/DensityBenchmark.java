@@ -23,9 +23,6 @@ import java.util.TreeMap;
 final class DensityBenchmark {
   private static final double TARGET_MIB = 1.0;
 
-  /** What one more sandbox may need, all told. */
-  private static final long SANDBOX_KIB = 100 << 10;
-
   /** For what a start leaves to be done. */
   private static final int SETTLE_MILLIS = 5000;
 
@@ -62,7 +59,7 @@ final class DensityBenchmark {
     Deque<BenchSandbox> running = new ArrayDeque<>();
     try {
       for (int count : counts) {
-        if (HostMemory.read().availableKib() < (count - running.size()) * SANDBOX_KIB) {
+        if (!HostMemory.read().hasRoomFor(count - running.size())) {
           System.out.printf("  B5: no memory for %d sandboxes%n", count);
           break;
         }
