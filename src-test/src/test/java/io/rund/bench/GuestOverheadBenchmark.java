@@ -42,11 +42,13 @@ final class GuestOverheadBenchmark {
           }
           double reserved = mebibytes(SIZE - footprint.getGuestTotalBytes());
           kept.add(mebibytes(SIZE - footprint.getGuestAvailableBytes()));
-          owned.add(mebibytes(anonymous(engine.footprint().getPid(), footprint.getRamList())));
+          int pid = engine.footprint().getPid();
+          owned.add(mebibytes(sum("Anonymous", pid, footprint.getRamList())));
+          double huge = mebibytes(sum("AnonHugePages", pid, footprint.getRamList()));
           System.out.printf(
-              "  B6: the guest keeps %.1f MiB (before its kernel counted %.1f), the clone owns %.1f"
-                  + " MiB%n",
-              kept.getLast(), reserved, owned.getLast());
+              "  B6: the guest keeps %.1f MiB, its kernel %.1f of it; the clone owns %.1f, %.1f in"
+                  + " huge pages%n",
+              kept.getLast(), reserved, owned.getLast(), huge);
         }
       }
     }
@@ -76,8 +78,8 @@ final class GuestOverheadBenchmark {
     return bytes / (double) (1 << 20);
   }
 
-  /** Bytes of pages of {@code ranges} that belong to the process alone. */
-  private static long anonymous(int pid, List<AddressRange> ranges) throws IOException {
+  /** Bytes that a field of smaps has for {@code ranges} (Documentation/filesystems/proc.rst). */
+  private static long sum(String field, int pid, List<AddressRange> ranges) throws IOException {
     long sum = 0;
     boolean inside = false;
     for (String line : Files.readAllLines(Path.of("/proc", Integer.toString(pid), "smaps"))) {
@@ -90,7 +92,7 @@ final class GuestOverheadBenchmark {
                     range ->
                         Long.compareUnsigned(start, range.getStart()) >= 0
                             && Long.compareUnsigned(start, range.getEnd()) < 0);
-      } else if (inside && line.startsWith("Anonymous:")) {
+      } else if (inside && line.startsWith(field + ":")) {
         sum += Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
       }
     }
