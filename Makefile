@@ -6,8 +6,8 @@
 #   make test    unit, C and end-to-end tests
 #   make soak    what takes hours: a thousand starts, long random file operations, a hundred thousand files (src-test/soak.sh)
 #   make matrix  what containerd may make a difference to, with containerd 1.7 and 2; all, with every sandbox booting
-#   make bench   the benchmarks; figures in target/bench. bench-check: fails if one is worse than the accepted run in
-#                docs/benchmarks; bench-accept: the last run is that from now on
+#   make bench   the benchmarks (RUND_BENCH_ONLY=B2,B9: these); figures in target/bench. bench-check: fails if one is worse
+#                than the accepted run in docs/benchmarks; bench-accept: the last run is that from now on
 #   make lab     a shell in the lab (docs/lab.md)
 #   make dist    target/dist/rund-VERSION.tar.zst
 #   make lint    style of C and shell; make format mends the style of C and Java
@@ -82,7 +82,7 @@ bench-check: bench
 	@$(java_home)/bin/java -cp 'src-test/target/test-classes:$(DIST)/lib/*' io.rund.bench.Check docs/benchmarks target/bench
 
 bench-accept:
-	@cp target/bench/*.json docs/benchmarks/
+	@cp -r target/bench/*.json target/bench/charts docs/benchmarks/
 
 lab: dist
 	@src-test/lab/lab up

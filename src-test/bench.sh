@@ -1,13 +1,19 @@
 #!/bin/bash
 # Runs the benchmarks (docs/specification.md): raw data and plots go to target/bench, a table to standard output.
-# B1 and B10 run in the lab, B7 on this machine's /dev/kvm. RUND_BENCH_PAIRS=7 pairs are measured of each.
+# B7 runs on this machine's /dev/kvm, the others in the lab. RUND_BENCH_PAIRS=7 pairs are measured of each;
+# RUND_BENCH_ONLY=B2,B9 runs these, and leaves what is there of the others. RUND_BENCH_AT_ONCE=10,50 and
+# RUND_BENCH_SANDBOXES=1,10,100 are the numbers of B4 and B5: 200 and 500 where memory allows (RUND_LAB_MEMORY).
 set -euo pipefail
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 root=$(realpath "$here/..")
 dist=$root/target/dist/rund
 results=$root/target/bench
+work=$results/work
+kernel=$dist/share/vmlinux
 pairs=${RUND_BENCH_PAIRS:-7}
+# A folder of the lab's own, on the file system that B8 and B10 measure.
+scratch=/tmp/rund-bench
 
 say() { printf 'bench: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
@@ -18,26 +24,85 @@ java=("$(JAVA_HOME="${JAVA_HOME:-}" "$root/native/setup.sh" --java-home)/bin/jav
   -cp "$here/target/test-classes:$root/hypervisor-kvm/target/test-classes:$dist/lib/*")
 [ -d "$here/target/test-classes/io/rund/bench" ] || die "the benchmarks are not built: run 'make build'"
 
-rm -rf "$results"
-mkdir -p "$results"
-make --no-print-directory -s -C "$root/native" bench
-gcc -std=c17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -o "$results/qemu-boot" "$here/bench/qemu-boot.c"
+in_lab() { "$here/lab/lab" exec -- "$@"; }
+measure() { in_lab "${java[@]}" "io.rund.bench.$1" "${@:2}" "${rounds:-$pairs}" "$results"; }
+compile() { gcc -std=c17 -O2 -Wall -Wextra -Werror -static -o "$work/$1" "$here/bench/$1.c"; }
 
-say "B7: exits of a VM, on this machine"
-"${java[@]}" io.rund.bench.ExitBenchmark "$root/native/target/kvm-exit" "$pairs" "$results"
+# guest NAME: compiles bench/NAME.c, and packs it as the init of an initramfs, NAME.cpio.
+guest() {
+  compile "$1"
+  mkdir -p "$work/$1.image/proc" "$work/$1.image/dev" "$work/$1.image/mnt"
+  cp "$work/$1" "$work/$1.image/init"
+  (cd "$work/$1.image" && find . | cpio --quiet --create --format=newc) >"$work/$1.cpio"
+}
 
-say "B1: cold boots, in the lab ($("$here/lab/lab" up && cat "${RUND_CACHE:-$HOME/.cache/rund}/lab/run/mode"))"
-"$here/lab/lab" exec -- "${java[@]}" io.rund.bench.ColdBootBenchmark "$dist" "$results/qemu-boot" "$pairs" "$results"
-rm "$results/qemu-boot"
+b1() { compile qemu-boot; measure ColdBootBenchmark "$dist" "$work/qemu-boot"; }
 
-say "B10: a shared folder, in the lab"
-mkdir -p "$results/image/proc" "$results/image/dev" "$results/image/mnt"
-gcc -std=c17 -O2 -Wall -Wextra -Werror -static -o "$results/image/init" "$here/bench/fs-bench.c"
-(cd "$results/image" && find . | cpio --quiet --create --format=newc) >"$results/fs-bench.cpio"
-"$here/lab/lab" exec -- "${java[@]}" io.rund.bench.FileSharingBenchmark "$dist/share/vmlinux" "$results/fs-bench.cpio" /tmp/rund-bench "$pairs" "$results"
-rm -r "$results/image" "$results/fs-bench.cpio"
+b2() {
+  local archive
+  archive=$("$here/images/test.sh")
+  in_lab env CONTAINERD_NAMESPACE=bench ctr image import --snapshotter overlayfs "$archive" >/dev/null
+  in_lab env CONTAINERD_NAMESPACE=bench "${java[@]}" io.rund.bench.EndToEndBenchmark docker.io/rund/test:latest $scratch "$pairs" "$results"
+}
+
+b3() { measure CloneBenchmark $scratch; }
+
+# A round of B4 or B5 is some hundred starts, so there are three at most.
+b4() { rounds=$((pairs < 3 ? pairs : 3)) measure ConcurrencyBenchmark $scratch "${RUND_BENCH_AT_ONCE:-10,50}"; }
+
+b5() { rounds=$((pairs < 3 ? pairs : 3)) measure DensityBenchmark $scratch "${RUND_BENCH_SANDBOXES:-1,10,100}"; }
+
+b6() { measure GuestOverheadBenchmark $scratch; }
+
+b7() {
+  make --no-print-directory -s -C "$root/native" bench
+  "${java[@]}" io.rund.bench.ExitBenchmark "$root/native/target/kvm-exit" "$pairs" "$results"
+}
+
+# On ext4: in the emulated lab /tmp is a tmpfs, which is no place for disks.
+b8() {
+  guest disk-bench
+  in_lab sh -c "mkdir -p $scratch/ext4 && truncate -s 512M $scratch/ext4.img && mkfs.ext4 -q $scratch/ext4.img &&
+    mount -o loop $scratch/ext4.img $scratch/ext4"
+  measure DiskBenchmark "$kernel" "$work/disk-bench.cpio" $scratch/ext4 || failed=1
+  in_lab sh -c "umount $scratch/ext4 && rm $scratch/ext4.img"
+  [ -z "${failed:-}" ]
+}
+
+b9() { guest net-bench; measure NetworkBenchmark "$kernel" "$work/net-bench.cpio" "$work/net-bench"; }
+
+b10() { guest fs-bench; measure FileSharingBenchmark "$kernel" "$work/fs-bench.cpio" $scratch; }
+
+# benchmark ID WHAT: runs the function of that name, if it is wanted, and says how long it took.
+benchmark() {
+  local began=$SECONDS
+  case ,${RUND_BENCH_ONLY:-$1}, in *,"$1",*) ;; *) return 0 ;; esac
+  say "$1: $2"
+  rm -f "$results/$1".* "$results/$1"-* "$results/charts/$1"-*
+  "${1,,}"
+  say "$1 took $((SECONDS - began)) s"
+}
+
+[ -n "${RUND_BENCH_ONLY:-}" ] || rm -rf "$results"
+mkdir -p "$work"
+trap 'rm -rf "$work"' EXIT
+if [ "${RUND_BENCH_ONLY:-}" != B7 ]; then
+  "$here/lab/lab" up
+  say "the lab: $(cat "${RUND_CACHE:-$HOME/.cache/rund}/lab/run/mode")"
+fi
+
+benchmark B1 "cold boots"
+benchmark B2 "ctr run, end to end"
+benchmark B3 "clones"
+benchmark B4 "clones at once, and beside others"
+benchmark B5 "host memory of idle sandboxes"
+benchmark B6 "what a guest keeps for itself"
+benchmark B7 "exits of a VM, on this machine"
+benchmark B8 "a disk"
+benchmark B9 "a network card"
+benchmark B10 "a shared folder"
 
 echo
 "${java[@]}" io.rund.bench.Table "$results"
-say "raw data and plots: $results. In the lab, an emulated machine, exits weigh heavier than on hardware: only the"
-say "ratio counts, and the same command on a machine with KVM tells more."
+say "all took $SECONDS s; raw data and plots: $results. In the lab, an emulated machine, exits weigh heavier than on"
+say "hardware: only the ratio counts, and the same command on a machine with KVM tells more."

@@ -2,6 +2,7 @@
 // vsock port 1024 of the host, which is what the engine waits for too. Half of benchmark B1.
 //   qemu-boot QEMU ARGUMENT...
 // prints milliseconds, and ends QEMU. The arguments must give the guest a vhost-vsock device.
+#define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
 #include <linux/vm_sockets.h>

@@ -96,20 +96,6 @@ final class ColdBootBenchmark {
             MEMORY_MIB,
             "-device",
             "vhost-vsock-device,guest-cid=" + (1000 + boots)));
-    return milliseconds(command);
-  }
-
-  private static double milliseconds(List<String> command)
-      throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    String answer =
-        new String(
-            process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
-    if (process.waitFor() != 0) {
-      throw new IllegalStateException(
-          "%s ended with status %d".formatted(command.getFirst(), process.exitValue()));
-    }
-    return Double.parseDouble(answer.strip());
+    return Double.parseDouble(Programs.output(command));
   }
 }

@@ -10,8 +10,6 @@ import io.rund.kvm.KvmHypervisor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -62,32 +60,14 @@ final class FileSharingBenchmark {
               Path.of(arguments[0]),
               Path.of(arguments[1]),
               Files.createDirectories(Path.of(arguments[2])));
-      benchmark.run(Integer.parseInt(arguments[3]), Path.of(arguments[4]));
-    }
-  }
-
-  private void run(int pairs, Path results) throws Exception {
-    Map<String, List<Double>> a = new LinkedHashMap<>();
-    Map<String, List<Double>> b = new LinkedHashMap<>();
-    // The first of each warms up.
-    for (int pair = 0; pair <= pairs; pair++) {
-      Map<String, Double> rund = rund();
-      Map<String, Double> qemu = qemu();
-      System.out.printf("  B10, pair %d of %d:%n    %s%n    %s%n", pair, pairs, rund, qemu);
-      if (pair > 0) {
-        rund.forEach((name, time) -> a.computeIfAbsent(name, _ -> new ArrayList<>()).add(time));
-        qemu.forEach((name, time) -> b.computeIfAbsent(name, _ -> new ArrayList<>()).add(time));
-      }
-    }
-    for (String name : a.keySet()) {
-      new Comparison(
-              "B10-" + name,
-              "shared folder, %s, rund and QEMU with virtiofsd".formatted(name),
-              "ms",
-              a.get(name),
-              b.get(name),
-              TARGET)
-          .write(results);
+      GuestTimes.compare(
+          "B10",
+          "shared folder, %s, rund and QEMU with virtiofsd",
+          TARGET,
+          Integer.parseInt(arguments[3]),
+          Path.of(arguments[4]),
+          benchmark::rund,
+          benchmark::qemu);
     }
   }
 
@@ -114,7 +94,7 @@ final class FileSharingBenchmark {
   private Map<String, Double> qemu() throws Exception {
     Path socket = root.resolve("virtiofsd.sock");
     Process server =
-        start(
+        Programs.start(
             List.of(
                 VIRTIOFSD,
                 "--socket-path=" + socket,
@@ -129,7 +109,7 @@ final class FileSharingBenchmark {
         }
       }
       Process qemu =
-          start(
+          Programs.start(
               QemuMicrovm.command(
                   kernel,
                   initramfs,
@@ -138,10 +118,7 @@ final class FileSharingBenchmark {
                   "socket,id=fs,path=" + socket,
                   "-device",
                   "vhost-user-fs-device,chardev=fs,tag=rund,queue-size=1024"));
-      if (!qemu.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
-        qemu.destroyForcibly();
-        throw new IllegalStateException("QEMU's guest did not end");
-      }
+      Programs.awaitEnd(qemu, TIMEOUT_SECONDS);
     } finally {
       server.destroyForcibly().waitFor();
       Files.deleteIfExists(socket);
@@ -149,21 +126,9 @@ final class FileSharingBenchmark {
     return times();
   }
 
-  private static Process start(List<String> command) throws IOException {
-    return new ProcessBuilder(command).inheritIO().start();
-  }
-
-  /** What the guest has written, a name and milliseconds in a line. */
   private Map<String, Double> times() throws IOException {
     Path file = folder.resolve("times");
-    Map<String, Double> times = new LinkedHashMap<>();
-    for (String line : Files.readAllLines(file)) {
-      String[] words = line.split(" ", 2);
-      if (words[0].equals("failed")) {
-        throw new IllegalStateException("fs-bench " + line);
-      }
-      times.put(words[0], Double.parseDouble(words[1]));
-    }
+    Map<String, Double> times = GuestTimes.parse(Files.readAllLines(file));
     Files.delete(file);
     return times;
   }

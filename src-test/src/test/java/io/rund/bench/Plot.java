@@ -1,7 +1,5 @@
 package io.rund.bench;
 
-import java.math.BigDecimal;
-import java.math.RoundingMode;
 import java.util.List;
 
 /** Draws a comparison: each value a dot in the order of measurement, each median a line. */
@@ -15,7 +13,7 @@ final class Plot {
   private static final String RUND = "#0b6e4f";
   private static final String OTHER = "#b23a48";
 
-  private final StringBuilder svg = new StringBuilder();
+  private final Svg svg = new Svg(WIDTH, HEIGHT);
   private final double top;
   private final int count;
 
@@ -34,51 +32,45 @@ final class Plot {
     plot.frame(comparison);
     plot.series(comparison.a(), RUND, "rund", comparison.unit());
     plot.series(comparison.b(), OTHER, "compared with", comparison.unit());
-    return plot.svg.append("</svg>\n").toString();
+    return plot.svg.end();
   }
 
   private void frame(Comparison comparison) {
-    add(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' font-size='12'>"
-            .formatted(WIDTH, HEIGHT));
-    add("<rect width='%d' height='%d' fill='white'/>".formatted(WIDTH, HEIGHT));
-    text(LEFT, 20, "start", "#000", comparison.id() + ": " + comparison.what());
+    svg.text(LEFT, 20, "start", "#000", comparison.id() + ": " + comparison.what());
     String verdict = comparison.holds() ? "holds" : "missed";
-    text(
+    svg.text(
         LEFT,
         38,
         "start",
-        "#555",
+        Svg.GREY,
         "ratio of medians "
-            + number(comparison.ratio(), 2)
+            + Svg.number(comparison.ratio(), 2)
             + ", target at most "
-            + number(comparison.target(), 2)
+            + Svg.number(comparison.target(), 2)
             + ": "
             + verdict);
     for (int i = 0; i <= 4; i++) {
       double value = top * i / 4;
       line(y(value), "#ddd");
-      text(LEFT - 8, y(value) + 4, "end", "#555", number(value, 1));
+      svg.text(LEFT - 8, y(value) + 4, "end", Svg.GREY, Svg.number(value, 1));
     }
-    text(LEFT - 8, TOP - 8, "end", "#555", comparison.unit());
-    text(
+    svg.text(LEFT - 8, TOP - 8, "end", Svg.GREY, comparison.unit());
+    svg.text(
         (LEFT + WIDTH - RIGHT) / 2.0,
         HEIGHT - 10,
         "middle",
-        "#555",
+        Svg.GREY,
         "pair, in order of measurement");
   }
 
   private void series(List<Double> values, String color, String name, String unit) {
     double median = Comparison.median(values);
     line(y(median), color);
-    String label = name + ": " + number(median, 1) + " " + unit;
-    text(WIDTH - RIGHT + 8, y(median) + 4, "start", color, label);
+    String label = name + ": " + Svg.number(median, 1) + " " + unit;
+    svg.text(WIDTH - RIGHT + 8, y(median) + 4, "start", color, label);
     for (int i = 0; i < values.size(); i++) {
       double x = LEFT + (i + 0.5) * (WIDTH - LEFT - RIGHT) / count;
-      add(
-          "<circle cx='%s' cy='%s' r='4' fill='%s'/>"
-              .formatted(number(x, 1), number(y(values.get(i)), 1), color));
+      svg.dot(x, y(values.get(i)), color);
     }
   }
 
@@ -88,25 +80,6 @@ final class Plot {
 
   /** A horizontal line across the plot. */
   private void line(double y, String color) {
-    String at = number(y, 1);
-    add(
-        "<line x1='%d' y1='%s' x2='%d' y2='%s' stroke='%s'/>"
-            .formatted(LEFT, at, WIDTH - RIGHT, at, color));
-  }
-
-  private void text(double x, double y, String anchor, String color, String content) {
-    String escaped = content.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-    add(
-        "<text x='%s' y='%s' text-anchor='%s' fill='%s'>%s</text>"
-            .formatted(number(x, 1), number(y, 1), anchor, color, escaped));
-  }
-
-  /** SVG knows only the decimal point. */
-  private static String number(double value, int decimals) {
-    return BigDecimal.valueOf(value).setScale(decimals, RoundingMode.HALF_UP).toPlainString();
-  }
-
-  private void add(String element) {
-    svg.append(element).append('\n');
+    svg.line(LEFT, y, WIDTH - RIGHT, y, color);
   }
 }
