@@ -93,6 +93,14 @@ static void hurry_rcu(void) {
     }
 }
 
+// Compaction ahead of need would look twice a second whether there is any, and wake a sandbox in
+// which nothing happens.
+static void compact_on_demand(void) {
+    if (!file_write("/proc/sys/vm/compaction_proactiveness", "0")) {
+        log_error("stopping proactive compaction: %s", strerror(errno));
+    }
+}
+
 static void loopback_up(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
@@ -111,6 +119,7 @@ void boot(void) {
     hold_standard_streams();
     log_open();
     hurry_rcu();
+    compact_on_demand();
     delegate_controllers();
     loopback_up();
     struct rlimit files = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};

@@ -29,10 +29,13 @@ final class AgentConnection implements VsockStream.Handler {
   /** Statistics with every counter that a kernel has are a few KiB. */
   private static final int MAX_ANSWER = 128 * 1024;
 
+  /** One for all sandboxes of an event loop: what it holds is taken before anything else runs. */
+  private static final ThreadLocal<ByteBuffer> RECEIVED =
+      ThreadLocal.withInitial(() -> ByteBuffer.allocate(16 * 1024));
+
   private final VsockStream stream;
   private final TtrpcClient client = new TtrpcClient("the sandbox's agent", this::send, MAX_ANSWER);
   private final CompletableFuture<Void> whenClosed = new CompletableFuture<>();
-  private final ByteBuffer received = ByteBuffer.allocate(16 * 1024);
   private final Queue<ByteBuffer> unsent = new ArrayDeque<>();
   private long unsentBytes;
 
@@ -68,6 +71,7 @@ final class AgentConnection implements VsockStream.Handler {
 
   @Override
   public void readable() {
+    ByteBuffer received = RECEIVED.get();
     for (int i = 0; i < READ_BUDGET; i++) {
       received.clear();
       int count = stream.read(received);

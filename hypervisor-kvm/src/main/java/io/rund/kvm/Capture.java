@@ -1,5 +1,6 @@
 package io.rund.kvm;
 
+import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.sys.VcpuState;
@@ -46,22 +47,37 @@ final class Capture {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
       machine.vcpus().pause();
-      Optional<List<VcpuState>> vcpus = machine.idleVcpus();
-      if (vcpus.isPresent()) {
-        Devices devices = devices();
-        return new MachineState(
-            vcpus.get(),
-            machine.vmState(),
-            devices.slots(),
-            devices.agent(),
-            machine.memory().toTemplate("rund-template"));
+      try {
+        return state();
+      } catch (RundException e) {
+        if (e.code() != ErrorCode.UNAVAILABLE || System.nanoTime() > deadline) {
+          throw e;
+        }
       }
       machine.vcpus().resume();
-      if (System.nanoTime() > deadline) {
-        throw RundException.unavailable("the guest of " + id + " does not come to rest", null);
-      }
       sleep();
     }
+  }
+
+  /**
+   * @throws RundException UNAVAILABLE if the guest is at work, be it that its vCPUs wait for a
+   *     device
+   */
+  private MachineState state() {
+    List<VcpuState> vcpus =
+        machine
+            .idleVcpus()
+            .orElseThrow(
+                () ->
+                    RundException.unavailable(
+                        "the guest of " + id + " does not come to rest", null));
+    Devices devices = devices();
+    return new MachineState(
+        vcpus,
+        machine.vmState(),
+        devices.slots(),
+        devices.agent(),
+        machine.memory().toTemplate("rund-template"));
   }
 
   /** All at one moment of the loop, so that no device is further than another. */

@@ -13,6 +13,7 @@ import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.hypervisor.VsockStream;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.fs.SharedFileSystem;
+import io.rund.kvm.virtio.BalloonDevice;
 import io.rund.kvm.virtio.RngDevice;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.block.BlockBackend;
@@ -32,9 +33,10 @@ final class KvmVirtualMachine implements VirtualMachine {
   private static final int VSOCK_SLOT = 0;
   private static final int RNG_SLOT = 1;
   private static final int SHARES_SLOT = 2;
+  private static final int BALLOON_SLOT = 3;
 
   /** Slots that always have the same device; the others may be plugged. */
-  static final int FIXED_SLOTS = 3;
+  static final int FIXED_SLOTS = 4;
 
   private final KvmHypervisor hypervisor;
   private final VmConfig config;
@@ -76,6 +78,7 @@ final class KvmVirtualMachine implements VirtualMachine {
     try {
       machine.plug(VSOCK_SLOT, vsock);
       machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
+      machine.plug(BALLOON_SLOT, new BalloonDevice(machine.memory()));
       machine.plug(
           SHARES_SLOT,
           new FsDevice(machine.memory(), loop, hypervisor.fsThreads(), Share.TAG, shares));

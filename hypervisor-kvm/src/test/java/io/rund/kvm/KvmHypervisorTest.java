@@ -81,7 +81,7 @@ class KvmHypervisorTest {
     VirtualMachine vm = hypervisor.create(config(SPIN, 1, Optional.empty()));
     try {
       for (int slot = 0; slot < SLOTS; slot++) {
-        assertEquals(3 + slot, vm.plug(config));
+        assertEquals(KvmVirtualMachine.FIXED_SLOTS + slot, vm.plug(config));
       }
       assertEquals(ErrorCode.RESOURCE_EXHAUSTED, code(() -> vm.plug(config)));
       vm.start();
@@ -89,7 +89,8 @@ class KvmHypervisorTest {
       assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(4)));
       assertEquals(4, vm.plug(config));
       assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(0)));
-      assertEquals(ErrorCode.NOT_FOUND, code(() -> vm.unplug(3 + SLOTS)));
+      assertEquals(
+          ErrorCode.NOT_FOUND, code(() -> vm.unplug(KvmVirtualMachine.FIXED_SLOTS + SLOTS)));
     } finally {
       vm.close();
     }
@@ -125,8 +126,8 @@ class KvmHypervisorTest {
     Fd closed = Fd.eventFd();
     Fd refused = Fd.eventFd();
     try {
-      assertEquals(3, vm.plug(card(unplugged)));
-      vm.unplug(3);
+      assertEquals(KvmVirtualMachine.FIXED_SLOTS, vm.plug(card(unplugged)));
+      vm.unplug(KvmVirtualMachine.FIXED_SLOTS);
       assertFalse(unplugged.isOpen());
       for (int slot = 0; slot < SLOTS; slot++) {
         vm.plug(card(closed));

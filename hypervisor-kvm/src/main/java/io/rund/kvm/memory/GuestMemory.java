@@ -224,6 +224,23 @@ public final class GuestMemory implements AutoCloseable {
     ram.set(LONG, offset(gpa, Long.BYTES), value);
   }
 
+  /**
+   * Gives back to the host what it has for the whole pages of a range. They then hold zeros, or in
+   * a clone what its template had there. As far as the host does it: errors are not reported.
+   *
+   * @throws GuestFault as {@link #slice}
+   */
+  public void discard(long gpa, long length) {
+    long address = hostAddress(gpa, length);
+    long from = (address + PAGE_SIZE - 1) & -PAGE_SIZE;
+    long bytes = ((address + length) & -PAGE_SIZE) - from;
+    if (bytes > 0) {
+      // Of a private mapping, pages of its own go and those of the file are seen again.
+      int advice = file == null ? Linux.MADV_DONTNEED : Linux.MADV_REMOVE;
+      int _ = Libc.Try.madvise(from, bytes, advice);
+    }
+  }
+
   /** The one check: guest-physical range to offset in the mapping. Written so that no sum wraps. */
   private long offset(long gpa, long length) {
     if (length >= 0) {

@@ -56,6 +56,20 @@ class RamTemplateTest {
   }
 
   @Test
+  void whatACloneGivesBackIsAsInTheTemplateAgain() {
+    try (RamTemplate template = template();
+        GuestMemory clone = GuestMemory.clone(template)) {
+      clone.slice(0, SIZE).fill((byte) 1);
+      clone.discard(4 * MIB, 8 * MIB);
+      assertEquals(5 * MIB + 4089, clone.getLong(5 * MIB + 4088));
+      assertEquals(0, clone.getLong(4 * MIB));
+      assertEquals(0, clone.getLong(12 * MIB - 8));
+      assertEquals(0x0101010101010101L, clone.getLong(4 * MIB - 8));
+      assertEquals(0x0101010101010101L, clone.getLong(12 * MIB));
+    }
+  }
+
+  @Test
   void clonesOutliveTheTemplateAndNoneComesAfterIt() {
     RamTemplate template = template();
     try (GuestMemory clone = GuestMemory.clone(template)) {

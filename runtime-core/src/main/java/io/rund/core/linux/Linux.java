@@ -101,6 +101,8 @@ public final class Linux {
   public static final int MAP_ANONYMOUS = 0x20;
   public static final int MAP_NORESERVE = 0x4000;
 
+  public static final int MADV_DONTNEED = 4;
+  public static final int MADV_REMOVE = 9;
   public static final int MADV_HUGEPAGE = 14;
   public static final int MADV_COLLAPSE = 25; // Linux 6.1
 

@@ -3,11 +3,22 @@ package io.rund.kvm.virtio.vsock;
 import io.rund.kvm.virtio.DescriptorChain;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Deque;
 
 /** A ring of bytes that came from the guest and wait for their reader. */
 final class ReceiveBuffer {
   /** Bytes it holds, a power of two; the guest is told so as buf_alloc. */
   static final int CAPACITY = 128 * 1024;
+
+  /**
+   * Kept for the next stream that needs one, by all sandboxes of an event loop together: so steady
+   * traffic allocates none, and a sandbox that is idle has none.
+   */
+  private static final ThreadLocal<Deque<ReceiveBuffer>> SPARE =
+      ThreadLocal.withInitial(ArrayDeque::new);
+
+  private static final int MAX_SPARE = 8;
 
   private final byte[] bytes = new byte[CAPACITY];
   private final MemorySegment segment = MemorySegment.ofArray(bytes);
@@ -16,6 +27,23 @@ final class ReceiveBuffer {
   private int written;
 
   private int read;
+
+  private ReceiveBuffer() {}
+
+  /** An empty one, to be given back on the same event loop. */
+  static ReceiveBuffer take() {
+    ReceiveBuffer spare = SPARE.get().poll();
+    return spare == null ? new ReceiveBuffer() : spare;
+  }
+
+  /** What was not read is dropped. */
+  void giveBack() {
+    read = written;
+    Deque<ReceiveBuffer> spare = SPARE.get();
+    if (spare.size() < MAX_SPARE) {
+      spare.push(this);
+    }
+  }
 
   int size() {
     return written - read;
@@ -39,9 +67,5 @@ final class ReceiveBuffer {
     dst.put(bytes, 0, total - first);
     read += total;
     return total;
-  }
-
-  void clear() {
-    read = written;
   }
 }

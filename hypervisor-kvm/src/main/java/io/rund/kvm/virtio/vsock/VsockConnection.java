@@ -131,7 +131,7 @@ final class VsockConnection implements VsockStream {
     }
     if (length > 0) {
       if (buffer == null) {
-        buffer = device.takeBuffer();
+        buffer = ReceiveBuffer.take();
       }
       buffer.put(chain, VsockHeader.SIZE, (int) length);
       tellReadable();
@@ -248,7 +248,7 @@ final class VsockConnection implements VsockStream {
 
   private void dropBuffer() {
     if (buffer != null) {
-      device.returnBuffer(buffer);
+      buffer.giveBack();
       buffer = null;
     }
   }

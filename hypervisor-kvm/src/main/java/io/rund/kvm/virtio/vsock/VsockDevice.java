@@ -81,9 +81,6 @@ public final class VsockDevice implements VirtioDevice {
   /** Whether a kick is being answered, so that {@link #flush} comes at the end. */
   private boolean inTurn;
 
-  /** A buffer kept for the next stream that needs one, so that steady traffic allocates none. */
-  private ReceiveBuffer spare;
-
   public VsockDevice(EventLoop loop) {
     this.loop = loop;
     MemorySegment space = MemorySegment.ofArray(new byte[Long.BYTES]);
@@ -159,7 +156,6 @@ public final class VsockDevice implements VirtioDevice {
     pending.clear();
     blocked.clear();
     resets.clear();
-    spare = null;
     done.run();
   }
 
@@ -438,16 +434,5 @@ public final class VsockDevice implements VirtioDevice {
     if (!connection.known) {
       all.remove(connection);
     }
-  }
-
-  ReceiveBuffer takeBuffer() {
-    ReceiveBuffer buffer = spare == null ? new ReceiveBuffer() : spare;
-    spare = null;
-    return buffer;
-  }
-
-  void returnBuffer(ReceiveBuffer buffer) {
-    buffer.clear();
-    spare = buffer;
   }
 }
