@@ -43,10 +43,10 @@ static void set_clock(int64_t nanos) {
 
 bool rpc_hello(struct call *call) {
     const Rund__Agent__V1__HelloRequest *request = call->request;
+    set_clock(request->wall_clock_nanos); // first, since the engine's clock goes on
     if (!entropy_add(request->entropy.data, request->entropy.len, &call->failure)) {
         return false;
     }
-    set_clock(request->wall_clock_nanos);
     if (request->hostname[0] != '\0' &&
         sethostname(request->hostname, strlen(request->hostname)) != 0) {
         return fail_errno(&call->failure, "setting the host name '%.64s'", request->hostname);

@@ -59,15 +59,15 @@ final class TtrpcGuestAgent implements GuestAgent {
 
   @Override
   public Hello hello(String hostname, Duration timeout) {
-    Instant now = Instant.now();
-    HelloRequest request =
+    HelloRequest.Builder request =
         HelloRequest.newBuilder()
             .setEngineVersion(engineVersion)
-            .setWallClockNanos(now.getEpochSecond() * 1_000_000_000L + now.getNano())
             .setHostname(hostname)
-            .setEntropy(ByteString.copyFrom(entropy()))
-            .build();
-    return CheckedAnswers.hello(answer("Hello", request, HelloResponse.parser(), timeout));
+            .setEntropy(ByteString.copyFrom(entropy()));
+    // Last, since the guest's clock is late by what comes between this and its setting.
+    Instant now = Instant.now();
+    request.setWallClockNanos(now.getEpochSecond() * 1_000_000_000L + now.getNano());
+    return CheckedAnswers.hello(answer("Hello", request.build(), HelloResponse.parser(), timeout));
   }
 
   /** From the host's kernel, which gives up to 256 bytes whole (getrandom(2)). */

@@ -4,13 +4,17 @@ import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
+import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
 import io.rund.kvm.boot.Boot;
 import io.rund.kvm.fs.NodeBudget;
+import io.rund.kvm.snapshot.SnapshotIdentity;
 import io.rund.kvm.sys.KvmAbi;
 import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.virtio.fs.FsThreads;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -79,8 +83,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
               .formatted(config.id(), config.vcpus(), current.maxVcpus()));
     }
     EventLoop loop = nextLoop();
-    int slots = KvmVirtualMachine.FIXED_SLOTS + config.slots();
-    Machine machine = Machine.build(config, slots, current.kvm(), current.boot(), loop);
+    Machine machine = Machine.build(config, slots(config), current.kvm(), current.boot(), loop);
     return new KvmVirtualMachine(this, config, machine, loop, Optional.empty());
   }
 
@@ -89,6 +92,22 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     EventLoop loop = nextLoop();
     Machine machine = Machine.clone(config, state, current.kvm(), current.boot(), loop);
     return new KvmVirtualMachine(this, config, machine, loop, Optional.of(state));
+  }
+
+  @Override
+  public VmTemplate load(VmConfig config, FileChannel file) throws IOException {
+    SnapshotIdentity here = identity(config);
+    return new KvmTemplate(this, config, SnapshotFile.load(file, here, config, slots(config)));
+  }
+
+  /** What a snapshot of such a VM is of use for. */
+  SnapshotIdentity identity(VmConfig config) throws IOException {
+    Host current = host();
+    return HostIdentity.of(config, Machine.slotIrqs(slots(config)), current.kvm(), current.boot());
+  }
+
+  private static int slots(VmConfig config) {
+    return KvmVirtualMachine.FIXED_SLOTS + config.slots();
   }
 
   private EventLoop nextLoop() {

@@ -3,6 +3,8 @@ package io.rund.kvm;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
 
 /** A machine's state, and the hypervisor that makes others of it. */
 record KvmTemplate(KvmHypervisor hypervisor, VmConfig config, MachineState state)
@@ -10,6 +12,11 @@ record KvmTemplate(KvmHypervisor hypervisor, VmConfig config, MachineState state
   @Override
   public VirtualMachine clone(String id) {
     return hypervisor.clone(config.withId(id), state);
+  }
+
+  @Override
+  public void save(FileChannel file) throws IOException {
+    SnapshotFile.save(state, hypervisor.identity(config), file);
   }
 
   @Override

@@ -27,6 +27,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -110,9 +111,7 @@ final class Machine implements AutoCloseable {
     for (int pin = 0; pin < Math.min(PINS, count); pin++) {
       irqs.add(own(new IrqFd(vm, FIRST_PIN + pin)));
     }
-    List<Integer> slotIrqs = new ArrayList<>();
     for (int slot = 0; slot < count; slot++) {
-      slotIrqs.add(irq(slot).gsi());
       slots.add(
           own(
               new VirtioMmioTransport(
@@ -130,9 +129,14 @@ final class Machine implements AutoCloseable {
     for (int i = 0; i < config.vcpus(); i++) {
       cpus.add(own(vm.createVcpu(i)));
     }
-    filler.fill(vm, cpus, slotIrqs);
+    filler.fill(vm, cpus, slotIrqs(count));
     MmioBus mmio = new MmioBus(slots.toArray(MmioDevice[]::new));
     vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio, tail)));
+  }
+
+  /** The interrupts of so many slots. */
+  static List<Integer> slotIrqs(int count) {
+    return IntStream.range(0, count).mapToObj(slot -> FIRST_PIN + slot % PINS).toList();
   }
 
   private IrqFd irq(int slot) {

@@ -1,6 +1,8 @@
 package io.rund.kvm;
 
 import io.rund.kvm.memory.RamTemplate;
+import io.rund.kvm.snapshot.SnapshotReader;
+import io.rund.kvm.snapshot.SnapshotWriter;
 import io.rund.kvm.sys.KvmVcpu;
 import io.rund.kvm.sys.KvmVm;
 import io.rund.kvm.sys.VcpuState;
@@ -9,6 +11,7 @@ import io.rund.kvm.virtio.TransportState;
 import io.rund.kvm.virtio.vsock.ConnectionState;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * A whole machine at one moment: what it takes to go on with another one.
@@ -22,6 +25,31 @@ record MachineState(
     List<Optional<TransportState>> slots,
     ConnectionState agent,
     RamTemplate ram) {
+
+  /** Writes all but the RAM, for {@link #read}. */
+  void write(SnapshotWriter out) {
+    vcpus.forEach(vcpu -> vcpu.write(out));
+    vm.write(out);
+    slots.forEach(slot -> out.optional(slot, TransportState::write));
+    agent.write(out);
+  }
+
+  /** The parts of a state, of which the RAM comes last. */
+  interface Unfinished {
+    MachineState with(RamTemplate ram);
+  }
+
+  /** The state of a machine with so many vCPUs and slots. */
+  static Unfinished read(SnapshotReader in, int vcpus, int slots) {
+    List<VcpuState> cpus = IntStream.range(0, vcpus).mapToObj(_ -> VcpuState.read(in)).toList();
+    VmState vm = VmState.read(in);
+    List<Optional<TransportState>> devices =
+        IntStream.range(0, slots)
+            .mapToObj(_ -> in.optional("a device", TransportState::read))
+            .toList();
+    ConnectionState agent = ConnectionState.read(in);
+    return ram -> new MachineState(cpus, vm, devices, agent, ram);
+  }
 
   /** Gives fresh vCPUs, which have their CPUID, and their VM the state of those that were saved. */
   void restore(KvmVm fresh, List<KvmVcpu> cpus) {

@@ -49,8 +49,7 @@ public final class Boot {
   public void load(VmConfig config, GuestMemory memory, List<KvmVcpu> vcpus, List<Integer> irqs) {
     KernelImage kernel = KernelImage.load(config.kernel(), memory);
     Initramfs initramfs = Initramfs.load(config.initramfs(), memory, kernel.end());
-    boolean console = config.console().isPresent();
-    BootParams.write(memory, CommandLine.of(irqs, console, config.extraCommandLine()), initramfs);
+    BootParams.write(memory, commandLine(config, irqs), initramfs);
     GuestCpuid cpuid = new GuestCpuid(supportedCpuid, vcpus.size(), tscDeadline);
     writeMpTable(memory, cpuid, vcpus.size());
     LongMode.writeTables(memory);
@@ -61,6 +60,16 @@ public final class Boot {
       LocalApic.wire(vcpu);
     }
     LongMode.enter(vcpus.getFirst(), kernel.entry());
+  }
+
+  /** What a guest's kernel is told, about its devices too. */
+  public static String commandLine(VmConfig config, List<Integer> irqs) {
+    return CommandLine.of(irqs, config.console().isPresent(), config.extraCommandLine());
+  }
+
+  /** What CPUID answers on the first vCPU of a guest; the others differ by their number alone. */
+  public List<CpuidEntry> cpuid(int vcpus) {
+    return new GuestCpuid(supportedCpuid, vcpus, tscDeadline).forVcpu(0);
   }
 
   /** What a clone's vCPUs need before they take over another's state: the answers of CPUID. */

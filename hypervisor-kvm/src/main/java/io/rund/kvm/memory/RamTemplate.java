@@ -8,10 +8,13 @@ import io.rund.core.linux.Fd;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * The RAM of a guest at one moment, in a sealed memfd that nobody can change any more, also not
@@ -19,7 +22,9 @@ import java.util.List;
  * left out. Safe for use by several threads.
  */
 public final class RamTemplate implements AutoCloseable {
-  private static final long CHUNK = RamMapping.HUGE_PAGE_SIZE;
+  /** Of such a piece of RAM, in bytes, all pages are in the file's mapping or none. */
+  static final long CHUNK = RamMapping.HUGE_PAGE_SIZE;
+
   private static final MemorySegment ZEROS =
       Arena.global().allocate(GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE);
 
@@ -42,57 +47,93 @@ public final class RamTemplate implements AutoCloseable {
    * @param source the file that {@code ram} maps, whose holes are not touched
    */
   static RamTemplate copy(String name, Fd source, MemorySegment ram) {
-    Fd file = null;
     try {
-      long bytes = ram.byteSize();
-      file = new Fd(Libc.memfd_create(name, Linux.MFD_CLOEXEC | Linux.MFD_ALLOW_SEALING));
-      Libc.ftruncate(file.number(), bytes);
-      List<Part> parts = fill(file, source, ram);
-      int seals = Linux.F_SEAL_WRITE | Linux.F_SEAL_SHRINK | Linux.F_SEAL_GROW | Linux.F_SEAL_SEAL;
-      Libc.fcntl(file.number(), Linux.F_ADD_SEALS, seals);
-      return new RamTemplate(file, bytes, parts);
-    } catch (LastErrorException | RundException e) {
-      if (file != null) {
-        file.close();
-      }
-      throw new RundException(
-          ErrorCode.RESOURCE_EXHAUSTED, "cannot keep guest memory: " + e.getMessage(), e);
+      return make(
+          name,
+          ram.byteSize(),
+          (copy, chunks) -> {
+            for (Data data = Data.first(source, copy.byteSize()); data != null; ) {
+              for (long at = data.offset() / CHUNK * CHUNK; at < data.end(); at += CHUNK) {
+                long length = Math.min(CHUNK, copy.byteSize() - at);
+                if (copyPages(ram.asSlice(at, length), copy.asSlice(at, length))) {
+                  chunks.accept(at);
+                }
+              }
+              data = data.next(source, copy.byteSize());
+            }
+          });
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
+  }
+
+  /** Writes into RAM that is all zeros, and tells in which chunks. */
+  interface Filler {
+    void fill(MemorySegment ram, LongConsumer chunks) throws IOException;
   }
 
   /**
-   * Copies through a mapping that is gone afterwards, since a file that is mapped is not sealed.
+   * Has RAM filled through a mapping that is gone afterwards, since a file that is mapped is not
+   * sealed.
+   *
+   * @throws RundException RESOURCE_EXHAUSTED if the host refuses
    */
-  private static List<Part> fill(Fd file, Fd source, MemorySegment ram) {
-    long bytes = ram.byteSize();
-    long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, file));
+  static RamTemplate make(String name, long bytes, Filler filler) throws IOException {
+    Fd file = null;
+    RamTemplate made = null;
     try {
-      MemorySegment copy = MemorySegment.ofAddress(address).reinterpret(bytes);
+      file = new Fd(Libc.memfd_create(name, Linux.MFD_CLOEXEC | Linux.MFD_ALLOW_SEALING));
+      Libc.ftruncate(file.number(), bytes);
       List<Part> parts = new ArrayList<>();
-      for (long from = next(source, 0, Linux.SEEK_DATA); from >= 0 && from < bytes; ) {
-        long end = Math.min(next(source, from, Linux.SEEK_HOLE), bytes);
-        for (long chunk = from / CHUNK * CHUNK; chunk < end; chunk += CHUNK) {
-          long length = Math.min(CHUNK, bytes - chunk);
-          if (copyPages(ram.asSlice(chunk, length), copy.asSlice(chunk, length))) {
-            RamMapping.collapse(address + chunk, length);
-            add(parts, chunk, length);
-          }
-        }
-        from = next(source, end, Linux.SEEK_DATA);
+      Fd mapped = file;
+      long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, mapped));
+      try {
+        MemorySegment ram = MemorySegment.ofAddress(address).reinterpret(bytes);
+        filler.fill(
+            ram,
+            at -> {
+              long length = Math.min(CHUNK, bytes - at);
+              RamMapping.collapse(address + at, length);
+              add(parts, at, length);
+            });
+      } finally {
+        Libc.munmap(address, bytes);
       }
-      return List.copyOf(parts);
+      int seals = Linux.F_SEAL_WRITE | Linux.F_SEAL_SHRINK | Linux.F_SEAL_GROW | Linux.F_SEAL_SEAL;
+      Libc.fcntl(file.number(), Linux.F_ADD_SEALS, seals);
+      made = new RamTemplate(file, bytes, List.copyOf(parts));
+      return made;
+    } catch (LastErrorException e) {
+      throw new RundException(
+          ErrorCode.RESOURCE_EXHAUSTED, "cannot keep guest memory: " + e.getMessage(), e);
     } finally {
-      Libc.munmap(address, bytes);
+      if (made == null && file != null) {
+        file.close();
+      }
     }
   }
 
-  /** The next data or hole; negative if there is none. */
-  private static long next(Fd file, long from, int whence) {
-    long found = FileCalls.lseek(file.number(), from, whence);
-    if (found < 0 && Native.getLastError() != Linux.ENXIO) {
-      throw RundException.internal("lseek on guest memory: errno " + Native.getLastError(), null);
+  /** A piece of a file that is no hole: from {@code offset} to {@code end}. */
+  record Data(long offset, long end) {
+    /** Null if there is none in the first {@code bytes}. */
+    static Data first(Fd file, long bytes) {
+      return new Data(0, 0).next(file, bytes);
     }
-    return found;
+
+    Data next(Fd file, long bytes) {
+      long from = seek(file, end, Linux.SEEK_DATA);
+      return from < 0 || from >= bytes
+          ? null
+          : new Data(from, Math.min(seek(file, from, Linux.SEEK_HOLE), bytes));
+    }
+
+    private static long seek(Fd file, long from, int whence) {
+      long found = FileCalls.lseek(file.number(), from, whence);
+      if (found < 0 && Native.getLastError() != Linux.ENXIO) {
+        throw RundException.internal("lseek on guest memory: errno " + Native.getLastError(), null);
+      }
+      return found;
+    }
   }
 
   private static boolean copyPages(MemorySegment from, MemorySegment to) {
@@ -122,14 +163,28 @@ public final class RamTemplate implements AutoCloseable {
   }
 
   /**
+   * The memfd, for the caller to read and close.
+   *
+   * @throws RundException FAILED_PRECONDITION if the template is closed
+   */
+  synchronized Fd open() {
+    checkOpen();
+    return file.duplicate();
+  }
+
+  private void checkOpen() {
+    if (!file.isOpen()) {
+      throw RundException.precondition("the template has been released");
+    }
+  }
+
+  /**
    * Maps the RAM anew.
    *
    * @throws RundException FAILED_PRECONDITION if the template is closed
    */
   synchronized long map() throws LastErrorException {
-    if (!file.isOpen()) {
-      throw RundException.precondition("the template has been released");
-    }
+    checkOpen();
     return RamMapping.map(
         bytes,
         address -> {

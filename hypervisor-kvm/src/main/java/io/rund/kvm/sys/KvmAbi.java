@@ -46,6 +46,7 @@ public final class KvmAbi {
     public static final long SET_VCPU_EVENTS = 0x4040aea0L;
     public static final long GET_DEBUGREGS = 0x8080aea1L;
     public static final long SET_DEBUGREGS = 0x4080aea2L;
+    public static final long GET_TSC_KHZ = 0xaea3L;
     public static final long GET_XSAVE = 0x9000aea4L;
     public static final long SET_XSAVE = 0x5000aea5L;
     public static final long GET_XCRS = 0x8188aea6L;

@@ -25,7 +25,7 @@ public final class KvmSystem implements AutoCloseable {
   private static final int MAX_CPUID_ENTRIES = 256;
 
   /** More than any kernel lists. */
-  private static final int MAX_MSRS = 4096;
+  static final int MAX_MSRS = 4096;
 
   private static final Map<String, Integer> REQUIRED = new LinkedHashMap<>();
 
@@ -119,7 +119,7 @@ public final class KvmSystem implements AutoCloseable {
   }
 
   /** The MSRs whose values are a vCPU's state. */
-  int[] msrIndices() {
+  public int[] msrIndices() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment list = arena.allocate((1L + MAX_MSRS) * Integer.BYTES, Integer.BYTES);
       list.set(ValueLayout.JAVA_INT, 0, MAX_MSRS);

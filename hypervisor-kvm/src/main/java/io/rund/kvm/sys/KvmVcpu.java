@@ -100,6 +100,11 @@ public final class KvmVcpu implements AutoCloseable {
     }
   }
 
+  /** The frequency of this vCPU's TSC; 0 if the host does not know it. */
+  int tscKhz() {
+    return Math.max(0, Libc.Try.ioctl(number, KvmAbi.Ioctl.GET_TSC_KHZ, 0));
+  }
+
   private void tscControl(long request, MemorySegment offset, Arena scratch) {
     MemorySegment attribute = scratch.allocate(KvmAbi.DeviceAttr.SIZE, Long.BYTES);
     attribute.set(INT, KvmAbi.DeviceAttr.GROUP, KvmAbi.DeviceAttr.VCPU_TSC_CTRL);

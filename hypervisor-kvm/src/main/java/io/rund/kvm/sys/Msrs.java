@@ -1,6 +1,8 @@
 package io.rund.kvm.sys;
 
 import io.rund.core.error.RundException;
+import io.rund.kvm.snapshot.SnapshotReader;
+import io.rund.kvm.snapshot.SnapshotWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,7 +24,19 @@ final class Msrs {
   private static final int TSC_DEADLINE = 0x6e0;
 
   /** One register and its value. */
-  record Msr(int index, long value) {}
+  record Msr(int index, long value) {
+    /** In a snapshot, in bytes. */
+    static final int SIZE = Integer.BYTES + Long.BYTES;
+
+    static void write(Msr msr, SnapshotWriter out) {
+      out.int32(msr.index);
+      out.int64(msr.value);
+    }
+
+    static Msr read(SnapshotReader in) {
+      return new Msr(in.int32("an MSR"), in.int64("an MSR"));
+    }
+  }
 
   private Msrs() {}
 

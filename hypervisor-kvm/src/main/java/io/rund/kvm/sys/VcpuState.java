@@ -1,12 +1,15 @@
 package io.rund.kvm.sys;
 
 import io.rund.core.error.RundException;
+import io.rund.kvm.snapshot.SnapshotReader;
+import io.rund.kvm.snapshot.SnapshotWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * All that KVM keeps of one vCPU between two entries into the guest, so that another one can go on
@@ -44,12 +47,15 @@ public final class VcpuState {
   private final List<Msrs.Msr> msrs;
   private final long tsc;
   private final long tscOffset;
+  private final int tscKhz;
 
-  private VcpuState(Map<Part, byte[]> parts, List<Msrs.Msr> msrs, long tsc, long tscOffset) {
+  private VcpuState(
+      Map<Part, byte[]> parts, List<Msrs.Msr> msrs, long tsc, long tscOffset, int tscKhz) {
     this.parts = parts;
     this.msrs = msrs;
     this.tsc = tsc;
     this.tscOffset = tscOffset;
+    this.tscKhz = tscKhz;
   }
 
   /**
@@ -68,8 +74,41 @@ public final class VcpuState {
         parts.put(part, struct.toArray(ValueLayout.JAVA_BYTE));
       }
       return new VcpuState(
-          parts, Msrs.read(vcpu, system.msrIndices()), Msrs.tsc(vcpu), vcpu.tscOffset());
+          parts,
+          Msrs.read(vcpu, system.msrIndices()),
+          Msrs.tsc(vcpu),
+          vcpu.tscOffset(),
+          vcpu.tscKhz());
     }
+  }
+
+  /** Writes what {@link #read} reads. */
+  public void write(SnapshotWriter out) {
+    for (Part part : Part.values()) {
+      out.optional(Optional.ofNullable(parts.get(part)), (bytes, to) -> to.bytes(bytes));
+    }
+    out.list(msrs, Msrs.Msr::write);
+    out.int64(tsc);
+    out.int64(tscOffset);
+    out.int32(tscKhz);
+  }
+
+  /** Whether KVM takes it is seen when it is set. */
+  public static VcpuState read(SnapshotReader in) {
+    Map<Part, byte[]> parts = new EnumMap<>(Part.class);
+    for (Part part : Part.values()) {
+      Optional<byte[]> bytes = in.optional(part.name(), from -> from.bytes(part.name(), part.size));
+      bytes.ifPresent(present -> parts.put(part, present));
+      if (bytes.isEmpty() && part != Part.XCRS) {
+        throw SnapshotReader.damaged("a vCPU has no " + part);
+      }
+    }
+    return new VcpuState(
+        parts,
+        in.list("MSRs", KvmSystem.MAX_MSRS, Msrs.Msr.SIZE, Msrs.Msr::read),
+        in.int64("the TSC"),
+        in.int64("the offset of the TSC"),
+        in.int32("the frequency of the TSC", 0, Integer.MAX_VALUE));
   }
 
   /** Whether the guest had nothing to do on this vCPU: it waited for an interrupt or to begin. */
@@ -91,9 +130,15 @@ public final class VcpuState {
    * Gives {@code vcpu}, which has its CPUID and has not run, this state.
    *
    * @param tscShift of the VM's first vCPU
-   * @throws RundException if KVM refuses a part; the vCPU is then of no use
+   * @throws RundException if KVM refuses a part, or this host's TSC is of another frequency; the
+   *     vCPU is then of no use
    */
   public void restore(KvmVcpu vcpu, long tscShift) {
+    if (vcpu.tscKhz() != tscKhz) {
+      throw RundException.precondition(
+          "the guest's clock was set by a TSC of %d kHz, that of this host has %d"
+              .formatted(tscKhz, vcpu.tscKhz()));
+    }
     try (Arena arena = Arena.ofConfined()) {
       for (Map.Entry<Part, byte[]> part : parts.entrySet()) {
         if (part.getKey() == Part.EVENTS) {

@@ -1,5 +1,7 @@
 package io.rund.kvm.sys;
 
+import io.rund.kvm.snapshot.SnapshotReader;
+import io.rund.kvm.snapshot.SnapshotWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -27,6 +29,21 @@ public final class VmState {
       vm.control("clock", KvmAbi.Ioctl.GET_CLOCK, clock);
       return new VmState(irqchips, clock.get(ValueLayout.JAVA_LONG, KvmAbi.Clock.NANOS));
     }
+  }
+
+  /** Writes what {@link #read} reads. */
+  public void write(SnapshotWriter out) {
+    irqchips.forEach(out::bytes);
+    out.int64(clockNanos);
+  }
+
+  /** Whether KVM takes it is seen when it is set. */
+  public static VmState read(SnapshotReader in) {
+    List<byte[]> irqchips =
+        IntStream.rangeClosed(KvmAbi.Irqchip.PIC_MASTER, KvmAbi.Irqchip.IOAPIC)
+            .mapToObj(id -> in.bytes("interrupt controller " + id, KvmAbi.Irqchip.SIZE))
+            .toList();
+    return new VmState(irqchips, in.int64("the clock"));
   }
 
   private static byte[] irqchip(KvmVm vm, int id, Arena arena) {

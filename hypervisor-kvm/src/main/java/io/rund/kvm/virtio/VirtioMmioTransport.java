@@ -1,5 +1,6 @@
 package io.rund.kvm.virtio;
 
+import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
 import io.rund.kvm.bus.IrqLine;
@@ -367,12 +368,22 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     }
     ActiveDevice saved = active;
     QueueRegisters[] registers = queues;
+    TransportState.Kind kind = TransportState.Kind.of(device);
     return () ->
-        Optional.of(TransportState.of(name, status, driverFeatures, registers, saved.positions()));
+        Optional.of(
+            TransportState.of(name, kind, status, driverFeatures, registers, saved.positions()));
   }
 
-  /** The device, just plugged, goes on for a driver that used its like. Before the vCPUs run. */
+  /**
+   * The device, just plugged, goes on for a driver that used its like. Before the vCPUs run.
+   *
+   * @throws RundException FAILED_PRECONDITION if it is not its like
+   */
   public synchronized void restore(TransportState state) {
+    if (device == null) {
+      throw RundException.precondition(name + ": the guest knows a device where there is none");
+    }
+    state.check(name, device, offered(), memory);
     driverFeatures = state.features();
     queues = state.registers();
     active =

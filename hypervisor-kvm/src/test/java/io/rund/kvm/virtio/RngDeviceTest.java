@@ -2,9 +2,13 @@ package io.rund.kvm.virtio;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.core.error.RundException;
+import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
@@ -68,6 +72,32 @@ class RngDeviceTest {
       queue.submit(DriverQueue.writable(guest.allocate(16), 16));
       assertEquals(16, queue.take().written());
       assertFalse(guest.isBroken());
+    }
+  }
+
+  @Test
+  void anotherDeviceDoesNotGoOnNorOneWhoseQueueIsNotInMemory() throws Exception {
+    try (GuestDriver guest = new GuestDriver()) {
+      guest.transport.plug(new RngDevice(guest.memory));
+      guest.start();
+      TransportState state = onLoop(guest, guest.transport.state()).orElseThrow();
+      guest.transport.unplug();
+      assertThrows(RundException.class, () -> guest.transport.restore(state));
+      guest.transport.plug(new VsockDevice(guest.loop));
+      assertThrows(RundException.class, () -> guest.transport.restore(state));
+      guest.transport.unplug();
+      guest.transport.plug(new RngDevice(guest.memory));
+      var layout = state.queues().getFirst().orElseThrow().layout();
+      for (long far : new long[] {1L << 40, -16}) {
+        var moved = new Virtqueue.Layout(layout.size(), far, layout.available(), layout.used());
+        var queue = Optional.of(new TransportState.Queue(moved, 0));
+        TransportState wrong =
+            new TransportState(state.kind(), state.status(), state.features(), List.of(queue));
+        assertThrows(RundException.class, () -> guest.transport.restore(wrong));
+      }
+      TransportState wrong = new TransportState(state.kind(), state.status(), -1, state.queues());
+      assertThrows(RundException.class, () -> guest.transport.restore(wrong));
+      guest.transport.restore(state);
     }
   }
 

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -32,6 +33,8 @@ import java.util.TreeSet;
  * @param slots transports for devices that can be plugged into a sandbox
  * @param annotations names of the {@code io.rund.} annotations that a specification may have
  * @param cloning whether sandboxes may be clones of a template
+ * @param templateDir where templates are kept, so that they survive the engine; empty if they do
+ *     not
  * @param bootTimeout how long a guest may take from its first instruction to its agent's answer
  * @param idleTimeout how long an engine without sandboxes stays
  * @param debugConsole whether guests have a serial console, logged under the state directory
@@ -50,6 +53,7 @@ public record RundConfig(
     int slots,
     Set<String> annotations,
     boolean cloning,
+    Optional<Path> templateDir,
     Duration bootTimeout,
     Duration idleTimeout,
     boolean debugConsole,
@@ -135,6 +139,7 @@ public record RundConfig(
             settings.integer("slots", 16, 1, MAX_SLOTS),
             settings.names("annotations", ANNOTATIONS),
             settings.flag("clone", true),
+            settings.optional("template_dir", "/var/lib/rund/templates").map(root::resolve),
             settings.duration("boot_timeout", Duration.ofSeconds(60)),
             settings.duration("idle_timeout", Duration.ofMinutes(10)),
             settings.flag("debug_console", false),

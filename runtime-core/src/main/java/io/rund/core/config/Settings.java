@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -41,6 +42,13 @@ final class Settings {
       throw bad(key, value, "a text in quotes that is not empty");
     }
     return value.asText();
+  }
+
+  /** A text that may be empty, which means that there is none. */
+  Optional<String> optional(String key, String otherwise) {
+    JsonNode value = take(key);
+    boolean none = value.isTextual() && value.asText().isEmpty();
+    return none ? Optional.empty() : Optional.of(text(key, otherwise));
   }
 
   boolean flag(String key, boolean otherwise) {

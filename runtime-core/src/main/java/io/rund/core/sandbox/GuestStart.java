@@ -8,6 +8,8 @@ import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -83,6 +85,16 @@ record GuestStart(Hypervisor hypervisor, AgentConnector connector, Duration boun
           vm.close();
           return template;
         });
+  }
+
+  /** Reads a template that was written by this engine or another one. */
+  VmTemplate load(VmConfig config, FileChannel file, Timeline timeline) throws IOException {
+    long began = System.nanoTime();
+    try {
+      return hypervisor.load(config, file);
+    } finally {
+      timeline.phase("load template", began);
+    }
   }
 
   private <T> T with(VirtualMachine vm, Arrival<T> arrival) {

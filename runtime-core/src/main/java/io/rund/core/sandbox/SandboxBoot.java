@@ -23,7 +23,7 @@ final class SandboxBoot implements AutoCloseable {
   private static final Duration TEMPLATE_DELAY = Duration.ofSeconds(1);
 
   private final GuestStart guests;
-  private final Templates templates = new Templates(TEMPLATE_DELAY);
+  private final Templates templates;
   private final PodNetwork network;
   private final EventLoop loop;
   private final CpuGroups cpus;
@@ -37,6 +37,8 @@ final class SandboxBoot implements AutoCloseable {
       CpuGroups cpus,
       RundConfig config) {
     this.guests = new GuestStart(hypervisor, connector, config.bootTimeout());
+    Optional<Path> kept = config.cloning() ? config.templateDir() : Optional.empty();
+    this.templates = new Templates(TEMPLATE_DELAY, new TemplateFiles(kept));
     this.network = network;
     this.loop = loop;
     this.cpus = cpus;
@@ -108,7 +110,8 @@ final class SandboxBoot implements AutoCloseable {
   private GuestStart.Started cloneOrBoot(
       VmConfig vm, String hostname, Consumer<VirtualMachine> prepare, Timeline timeline) {
     TemplateShape shape = TemplateShape.of(vm);
-    Optional<VmTemplate> template = templates.find(shape);
+    VmConfig own = vm.withId("template");
+    Optional<VmTemplate> template = templates.find(shape, file -> guests.load(own, file, timeline));
     if (template.isPresent()) {
       GuestStart.Started clone = clone(shape, template.get(), vm.id(), hostname, timeline);
       if (clone != null) {
@@ -116,7 +119,7 @@ final class SandboxBoot implements AutoCloseable {
       }
     }
     GuestStart.Started booted = guests.boot(vm, hostname, prepare, timeline);
-    templates.want(shape, () -> guests.template(vm.withId("template")));
+    templates.want(shape, () -> guests.template(own));
     return booted;
   }
 

@@ -12,7 +12,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The templates of an engine: at most a few, the one that was not used for longest goes first. They
- * are made in the background, one at a time. Safe for use by several threads; nobody waits.
+ * are made in the background, one at a time, and kept in files. Safe for use by several threads;
+ * nobody waits but for one that is just being read.
  */
 final class Templates implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Templates.class);
@@ -24,6 +25,10 @@ final class Templates implements AutoCloseable {
   static final int ATTEMPTS = 3;
 
   private final Duration delay;
+  private final TemplateFiles files;
+
+  /** Held while a template is read: who wants it as well waits for it. */
+  private final Object reading = new Object();
 
   /** In order of their last use. All under this object's lock. */
   private final Map<TemplateShape, VmTemplate> templates = new LinkedHashMap<>(16, 0.75f, true);
@@ -35,12 +40,33 @@ final class Templates implements AutoCloseable {
   /**
    * @param delay before a template is made: the sandbox that needed it shall start undisturbed
    */
-  Templates(Duration delay) {
+  Templates(Duration delay, TemplateFiles files) {
     this.delay = delay;
+    this.files = files;
   }
 
-  synchronized Optional<VmTemplate> find(TemplateShape shape) {
+  private synchronized Optional<VmTemplate> find(TemplateShape shape) {
     return Optional.ofNullable(templates.get(shape));
+  }
+
+  /**
+   * The template of a shape, if there is one.
+   *
+   * @param loader reads it, if there is none but a file
+   */
+  Optional<VmTemplate> find(TemplateShape shape, TemplateFiles.Loader loader) {
+    Optional<VmTemplate> found = find(shape);
+    if (found.isPresent()) {
+      return found;
+    }
+    synchronized (reading) {
+      found = find(shape);
+      if (found.isEmpty()) {
+        files.load(shape, loader).ifPresent(template -> keep(shape, template));
+        found = find(shape);
+      }
+      return found;
+    }
   }
 
   /** Makes a template in the background, unless one is being made or has failed too often. */
@@ -59,12 +85,14 @@ final class Templates implements AutoCloseable {
     try {
       Thread.sleep(delay);
       long began = System.nanoTime();
-      keep(shape, make.get());
+      VmTemplate template = make.get();
+      keep(shape, template);
       log.info(
           "sandboxes of {} vCPUs and {} MiB are clones from now on; the template took {} ms",
           shape.vcpus(),
           shape.memoryBytes() >> 20,
           (System.nanoTime() - began) / 1_000_000);
+      files.save(shape, template);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (RuntimeException e) {
@@ -81,7 +109,10 @@ final class Templates implements AutoCloseable {
       release(template);
       return;
     }
-    templates.put(shape, template);
+    if (templates.putIfAbsent(shape, template) != null) {
+      release(template); // One was made while another one was read.
+      return;
+    }
     if (templates.size() > LIMIT) {
       TemplateShape eldest = templates.keySet().iterator().next();
       release(templates.remove(eldest));
@@ -93,6 +124,7 @@ final class Templates implements AutoCloseable {
   synchronized void discard(TemplateShape shape, VmTemplate template) {
     if (templates.remove(shape, template)) {
       release(template);
+      files.remove(shape);
     }
   }
 

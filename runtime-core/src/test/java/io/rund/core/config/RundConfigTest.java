@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,6 +44,7 @@ class RundConfigTest {
             default_memory = "1GiB"
             boot_timeout = "2m"
             debug_console = true
+            template_dir = "templates"
             """);
     assertEquals(RundConfig.Isolation.NAMESPACE, config.isolation());
     assertEquals(Path.of("/boot/vmlinux"), config.kernel());
@@ -50,6 +52,8 @@ class RundConfigTest {
     assertEquals(1L << 30, config.defaultMemory());
     assertEquals(Duration.ofMinutes(2), config.bootTimeout());
     assertTrue(config.debugConsole());
+    assertEquals(Optional.of(ROOT.resolve("templates")), config.templateDir());
+    assertEquals(Optional.empty(), read("template_dir = \"\"").templateDir());
     assertEquals(RundConfig.defaults(ROOT).slots(), config.slots());
   }
 

@@ -10,6 +10,7 @@ import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.linux.EventLoop;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -47,6 +48,11 @@ class CloneFallbackTest {
     }
 
     @Override
+    public void save(FileChannel file) {
+      log.add("save");
+    }
+
+    @Override
     public void close() {
       log.add("release");
     }
@@ -73,7 +79,7 @@ class CloneFallbackTest {
     Path file = directory.resolve("rund.toml");
     Files.writeString(
         file,
-        "anchor = \"%s\"\nkernel = \"vmlinux\"\ninitramfs = \"vmlinux\"\n"
+        "anchor = \"%s\"\nkernel = \"vmlinux\"\ninitramfs = \"vmlinux\"\ntemplate_dir = \"\"\n"
             .formatted(NativeBinaries.ANCHOR));
     spec = OciSpec.read(directory);
     boot =

@@ -11,6 +11,8 @@ import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -30,7 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 class TemplatesTest {
   @TempDir private Path folder;
   private Path kernel;
-  private final Templates templates = new Templates(Duration.ZERO);
+  private final Templates templates =
+      new Templates(Duration.ZERO, new TemplateFiles(Optional.empty()));
 
   private static final class FakeTemplate implements VmTemplate {
     volatile boolean closed;
@@ -38,6 +41,11 @@ class TemplatesTest {
     @Override
     public VirtualMachine clone(String id) {
       throw RundException.unavailable("there is no guest", null);
+    }
+
+    @Override
+    public void save(FileChannel file) throws IOException {
+      int _ = file.write(ByteBuffer.wrap(new byte[] {42}));
     }
 
     @Override
@@ -56,6 +64,10 @@ class TemplatesTest {
         new VmConfig("a", vcpus, 1 << 20, kernel, kernel, "", 16, Optional.empty()));
   }
 
+  private Optional<VmTemplate> find(TemplateShape shape) {
+    return templates.find(shape, _ -> new FakeTemplate());
+  }
+
   private static void eventually(BooleanSupplier condition) throws InterruptedException {
     for (long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
         !condition.getAsBoolean(); ) {
@@ -70,7 +82,7 @@ class TemplatesTest {
     eventually(
         () -> {
           templates.want(shape, () -> template);
-          return templates.find(shape).isPresent();
+          return find(shape).isPresent();
         });
     return template;
   }
@@ -78,15 +90,49 @@ class TemplatesTest {
   @Test
   void aTemplateServesItsShapeOnly() throws Exception {
     FakeTemplate template = make(shape(1));
-    assertSame(template, templates.find(shape(1)).orElseThrow());
-    assertEquals(Optional.empty(), templates.find(shape(2)));
+    assertSame(template, find(shape(1)).orElseThrow());
+    assertEquals(Optional.empty(), find(shape(2)));
     TemplateShape before = shape(1);
     Files.writeString(kernel, "another kernel");
     assertNotEquals(before, shape(1));
-    assertEquals(Optional.empty(), templates.find(shape(1)));
+    assertEquals(Optional.empty(), find(shape(1)));
     templates.close();
     assertTrue(template.closed);
-    assertEquals(Optional.empty(), templates.find(before));
+    assertEquals(Optional.empty(), find(before));
+  }
+
+  @Test
+  void aTemplateIsFoundInAFileOnceAndLeavesItWhenItIsBad() throws Exception {
+    TemplateFiles files = new TemplateFiles(Optional.of(folder.resolve("templates")));
+    files.save(shape(1), new FakeTemplate());
+    AtomicInteger loads = new AtomicInteger();
+    FakeTemplate template = new FakeTemplate();
+    TemplateFiles.Loader loader =
+        _ -> {
+          loads.incrementAndGet();
+          return template;
+        };
+    try (Templates next = new Templates(Duration.ZERO, files)) {
+      assertEquals(Optional.empty(), next.find(shape(2), loader));
+      assertSame(template, next.find(shape(1), loader).orElseThrow());
+      assertSame(template, next.find(shape(1), loader).orElseThrow());
+      assertEquals(1, loads.get());
+      next.discard(shape(1), template);
+      assertTrue(template.closed);
+      assertEquals(Optional.empty(), next.find(shape(1), loader));
+    }
+  }
+
+  @Test
+  void whatIsMadeIsKeptInAFile() throws Exception {
+    TemplateFiles files = new TemplateFiles(Optional.of(folder.resolve("templates")));
+    try (Templates made = new Templates(Duration.ZERO, files)) {
+      made.want(shape(1), FakeTemplate::new);
+      eventually(() -> files.load(shape(1), _ -> new FakeTemplate()).isPresent());
+    }
+    try (Templates next = new Templates(Duration.ZERO, files)) {
+      assertTrue(next.find(shape(1), _ -> new FakeTemplate()).isPresent());
+    }
   }
 
   @Test
@@ -95,11 +141,11 @@ class TemplatesTest {
     for (int i = 0; i < Templates.LIMIT; i++) {
       made.add(make(shape(1 + i)));
     }
-    assertTrue(templates.find(shape(1)).isPresent());
+    assertTrue(find(shape(1)).isPresent());
     made.add(make(shape(1 + Templates.LIMIT)));
     assertFalse(made.get(0).closed);
     assertTrue(made.get(1).closed);
-    assertEquals(Optional.empty(), templates.find(shape(2)));
+    assertEquals(Optional.empty(), find(shape(2)));
     templates.close();
     assertTrue(made.stream().allMatch(template -> template.closed));
   }
@@ -125,7 +171,7 @@ class TemplatesTest {
       Thread.sleep(1);
     }
     assertEquals(Templates.ATTEMPTS, asked.get());
-    assertTrue(templates.find(shape(1)).isEmpty());
+    assertTrue(find(shape(1)).isEmpty());
     var _ = make(shape(2));
     templates.close();
   }
@@ -135,7 +181,7 @@ class TemplatesTest {
     FakeTemplate template = make(shape(1));
     templates.discard(shape(1), template);
     assertTrue(template.closed);
-    assertEquals(Optional.empty(), templates.find(shape(1)));
+    assertEquals(Optional.empty(), find(shape(1)));
     templates.close();
   }
 
@@ -158,6 +204,6 @@ class TemplatesTest {
     templates.close();
     assertTrue(template.closed);
     templates.want(shape(1), FakeTemplate::new);
-    assertTrue(templates.find(shape(1)).isEmpty());
+    assertTrue(find(shape(1)).isEmpty());
   }
 }
