@@ -15,6 +15,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 
 /**
  * What one container sees of the host's files and disks: opened first, then given to its VM. Closes
@@ -36,7 +39,7 @@ final class HostFiles implements AutoCloseable {
   private final List<DiskConfig> disks = new ArrayList<>();
   private final List<Integer> slots = new ArrayList<>();
   private Optional<Integer> rootSlot = Optional.empty();
-  private Optional<RootFs> root = Optional.empty();
+  private CompletableFuture<RootFs> root;
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
   private final boolean inPod;
@@ -83,20 +86,32 @@ final class HostFiles implements AutoCloseable {
     return disks.size() - 1;
   }
 
-  /** Takes the root file system. */
-  void root(RootFs newRoot) {
-    root = Optional.of(newRoot);
+  /** Has the root file system opened, which may take a mount(2), while its VM is being made. */
+  void openRoot(Supplier<RootFs> open) {
+    root = CompletableFuture.supplyAsync(open, Thread::startVirtualThread);
   }
 
-  /** Hands everything to a VM. */
+  /**
+   * Hands everything to a VM.
+   *
+   * @throws RundException that names what the root file system lacks
+   */
   void giveTo(VirtualMachine vm) {
     // First, so that it is the first disk that the guest finds.
-    guestRoot = giveRoot(root.orElseThrow(), vm);
+    guestRoot = giveRoot(openedRoot(), vm);
     for (DiskConfig disk : disks) {
       slots.add(vm.plug(disk));
     }
     while (!shares.isEmpty()) {
       vm.share(shares.remove());
+    }
+  }
+
+  private RootFs openedRoot() {
+    try {
+      return root.join();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RundException known ? known : e;
     }
   }
 
@@ -111,7 +126,7 @@ final class HostFiles implements AutoCloseable {
         if (!directory.readOnly()) {
           writableRoot = Optional.of(directory.mount().duplicate());
         }
-        root = Optional.empty();
+        root = null;
         String name = containerId + "-rootfs";
         shareNames.add(name);
         Fd fd = directory.mount().fd();
@@ -182,7 +197,9 @@ final class HostFiles implements AutoCloseable {
   @Override
   public void close() {
     writableRoot.ifPresent(DetachedMount::close);
-    root.ifPresent(RootFs::close);
+    if (root != null) {
+      root.thenAccept(RootFs::close).exceptionally(failure -> null).join();
+    }
     shares.forEach(share -> share.root().close());
   }
 }
