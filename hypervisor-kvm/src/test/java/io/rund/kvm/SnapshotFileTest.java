@@ -143,8 +143,8 @@ class SnapshotFileTest {
     assertEquals(List.of(device, Optional.empty()), state.slots());
     assertEquals(new ConnectionState(5000, 1024, 1 << 18), state.agent());
     try (var ram = state.ram();
-        TestMachine one = new TestMachine(ram, state.vcpus().getFirst(), state.vm());
-        TestMachine other = new TestMachine(ram, state.vcpus().getFirst(), state.vm())) {
+        TestMachine one = new TestMachine(ram, state.vcpus(), state.vm());
+        TestMachine other = new TestMachine(ram, state.vcpus(), state.vm())) {
       for (int page = 0x4000; page < MARKS_END; page += PAGE) {
         int expected = page >= MARKS && (page - MARKS) % (3 * PAGE) == 0 ? page : 0;
         assertEquals(expected, one.memory.getLong(page));
