@@ -12,7 +12,8 @@ import java.util.stream.IntStream;
 /**
  * Lines over an axis: what a benchmark shows beside its ratio.
  *
- * @param logarithmic whether both axes are; all values are greater than 0 then
+ * @param logarithmic whether both axes are; what is not greater than 0 is left out of the drawing
+ *     then
  */
 record Chart(
     @JsonProperty String title,

@@ -3,6 +3,7 @@ package io.rund.bench;
 import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /** Draws a chart. */
 final class ChartPlot {
@@ -24,7 +25,7 @@ final class ChartPlot {
     static Axis of(Chart chart, ToDoubleFunction<Chart.Point> coordinate) {
       DoubleSummaryStatistics values =
           chart.lines().stream()
-              .flatMap(line -> line.points().stream())
+              .flatMap(line -> drawn(chart, line))
               .mapToDouble(coordinate)
               .summaryStatistics();
       return chart.logarithmic()
@@ -54,7 +55,9 @@ final class ChartPlot {
     ChartPlot plot = new ChartPlot(chart);
     plot.frame(chart);
     for (int i = 0; i < chart.lines().size(); i++) {
-      plot.line(chart.lines().get(i), COLORS.get(i % COLORS.size()), TOP + 18 * i);
+      Chart.Line line = chart.lines().get(i);
+      plot.line(
+          line.name(), drawn(chart, line).toList(), COLORS.get(i % COLORS.size()), TOP + 18 * i);
     }
     return plot.svg.end();
   }
@@ -72,15 +75,21 @@ final class ChartPlot {
     svg.text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 12, "middle", Svg.GREY, chart.x());
   }
 
-  private void line(Chart.Line line, String color, double legend) {
+  /** A logarithmic axis has no place for nothing, nor for less. */
+  private static Stream<Chart.Point> drawn(Chart chart, Chart.Line line) {
+    return line.points().stream()
+        .filter(point -> !chart.logarithmic() || (point.x() > 0 && point.y() > 0));
+  }
+
+  private void line(String name, List<Chart.Point> points, String color, double legend) {
     StringBuilder path = new StringBuilder();
-    for (Chart.Point point : line.points()) {
+    for (Chart.Point point : points) {
       path.append(Svg.number(x(point.x()), 1)).append(',');
       path.append(Svg.number(y(point.y()), 1)).append(' ');
       svg.dot(x(point.x()), y(point.y()), color);
     }
     svg.add("<polyline points='%s' fill='none' stroke='%s'/>".formatted(path, color));
-    svg.text(WIDTH - RIGHT + 8, legend, "start", color, line.name());
+    svg.text(WIDTH - RIGHT + 8, legend, "start", color, name);
   }
 
   private double x(double value) {

@@ -42,6 +42,14 @@ class ChartTest {
   }
 
   @Test
+  void logarithmsOfNothingAreLeftOut() throws Exception {
+    List<Chart.Point> points = List.of(new Chart.Point(1, -0.1), new Chart.Point(10, 2));
+    List<Chart.Line> lines = List.of(new Chart.Line("memory", points));
+    Document svg = parsed(ChartPlot.of(new Chart("title", "x", "y", true, lines)));
+    assertEquals(1, count(svg, "circle"));
+  }
+
+  @Test
   void everyPhaseIsABar() throws Exception {
     Phase first = Phase.newBuilder().setName("first").setEndNanos(5_000_000).build();
     Phase second = first.toBuilder().setName("second").setStartNanos(4_000_000).build();
