@@ -117,9 +117,6 @@ final class Machine implements AutoCloseable {
               new VirtioMmioTransport(
                   id + " slot " + slot, memory, loop, irq(slot), vm, MmioBus.address(slot))));
     }
-    // Ends before the slots: their kicks end with it, all at once and not each after a grace
-    // period.
-    parts.push(vm);
     ConsoleTail tail = new ConsoleTail();
     Uart8250 console =
         config

@@ -108,11 +108,8 @@ public final class KvmVm implements KickRegistry, AutoCloseable {
 
   @Override
   public void removeKick(Fd eventFd, long address, int value) {
-    // With the VM its kicks have ended.
-    if (fd.isOpen()) {
-      int flags = KvmAbi.Ioeventfd.FLAG_DATAMATCH | KvmAbi.Ioeventfd.FLAG_DEASSIGN;
-      ioeventfd(eventFd, address, value, flags);
-    }
+    int flags = KvmAbi.Ioeventfd.FLAG_DATAMATCH | KvmAbi.Ioeventfd.FLAG_DEASSIGN;
+    ioeventfd(eventFd, address, value, flags);
   }
 
   private void ioeventfd(Fd eventFd, long address, int value, int flags) {
