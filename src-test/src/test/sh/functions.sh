@@ -21,8 +21,8 @@ snapshotter=${RUND_SNAPSHOTTER:-overlayfs}
 sandbox() { ctr run --rm --snapshotter "$snapshotter" --runtime "$runtime" "$@"; }
 launch() { ctr run -d --null-io --snapshotter "$snapshotter" --runtime "$runtime" "$@"; }
 
-# variant LINE...: from here on, $runtime is a rund whose engine has another configuration; variant_end waits until that
-# engine has left by itself.
+# variant LINE...: from here on, $runtime is a rund whose engine has another configuration, and `rund` asks that engine;
+# variant_end waits until it has left by itself.
 variant() {
   local launcher
   launcher=$(readlink -f "$(command -v containerd-shim-rund-v2)")
@@ -30,6 +30,7 @@ variant() {
   printf '#!/bin/sh\nRUND_CONFIG=%s exec %s "$@"\n' "$work/rund.toml" "$launcher" >"$work/containerd-shim-variant-v2"
   chmod +x "$work/containerd-shim-variant-v2"
   runtime=$work/containerd-shim-variant-v2
+  export RUND_CONFIG=$work/rund.toml
 }
 variant_left() { ! pgrep -f -- "--socket $work/variant" >/dev/null; }
 variant_end() { until_true 90 variant_left; say engine_left $?; }

@@ -48,15 +48,6 @@ final class RamMapping {
     Libc.mmap(address, bytes, ACCESS, flags, file.number(), 0);
   }
 
-  /**
-   * Puts what was written to a shared mapping into huge pages, whatever the host has set for memfds
-   * (MADV_COLLAPSE, madvise(2)), so that KVM can map it by huge pages as long as it is only read. A
-   * kernel that cannot leaves it as it is.
-   */
-  static void collapse(long address, long bytes) {
-    int _ = Libc.Try.madvise(address, bytes, Linux.MADV_COLLAPSE);
-  }
-
   /** What is written is this mapping's own, page by page. */
   static void copyOnWrite(long address, long bytes, Fd file, long offset)
       throws LastErrorException {

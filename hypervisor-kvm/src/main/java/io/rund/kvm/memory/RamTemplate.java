@@ -89,13 +89,7 @@ public final class RamTemplate implements AutoCloseable {
       long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, mapped));
       try {
         MemorySegment ram = MemorySegment.ofAddress(address).reinterpret(bytes);
-        filler.fill(
-            ram,
-            at -> {
-              long length = Math.min(CHUNK, bytes - at);
-              RamMapping.collapse(address + at, length);
-              add(parts, at, length);
-            });
+        filler.fill(ram, at -> add(parts, at, Math.min(CHUNK, bytes - at)));
       } finally {
         Libc.munmap(address, bytes);
       }
