@@ -129,7 +129,7 @@ final class ContainerMaker {
     }
   }
 
-  /** Opens everything of the host that the container will see; its root file system meanwhile. */
+  /** Opens everything of the host that the container will see. */
   private static GuestSpec open(
       CreateRequest request,
       OciSpec spec,
@@ -139,13 +139,9 @@ final class ContainerMaker {
     long began = System.nanoTime();
     GuestSpec guestSpec = GuestSpec.of(spec, request.id(), files, pod);
     timeline.phase("check specification", began);
-    files.openRoot(
-        () -> {
-          long opening = System.nanoTime();
-          RootFs root = RootFs.open(request, spec);
-          timeline.phase("open root file system", opening);
-          return root;
-        });
+    long opening = System.nanoTime();
+    files.root(RootFs.open(request, spec));
+    timeline.phase("open root file system", opening);
     return guestSpec;
   }
 

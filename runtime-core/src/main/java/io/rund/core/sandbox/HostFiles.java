@@ -15,9 +15,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.function.Supplier;
 
 /**
  * What one container sees of the host's files and disks: opened first, then given to its VM. Closes
@@ -39,7 +36,7 @@ final class HostFiles implements AutoCloseable {
   private final List<DiskConfig> disks = new ArrayList<>();
   private final List<Integer> slots = new ArrayList<>();
   private Optional<Integer> rootSlot = Optional.empty();
-  private CompletableFuture<RootFs> root;
+  private Optional<RootFs> root = Optional.empty();
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
   private final boolean inPod;
@@ -86,32 +83,20 @@ final class HostFiles implements AutoCloseable {
     return disks.size() - 1;
   }
 
-  /** Has the root file system opened, which may take a mount(2), while its VM is being made. */
-  void openRoot(Supplier<RootFs> open) {
-    root = CompletableFuture.supplyAsync(open, Thread::startVirtualThread);
+  /** Takes the root file system. */
+  void root(RootFs newRoot) {
+    root = Optional.of(newRoot);
   }
 
-  /**
-   * Hands everything to a VM.
-   *
-   * @throws RundException that names what the root file system lacks
-   */
+  /** Hands everything to a VM. */
   void giveTo(VirtualMachine vm) {
     // First, so that it is the first disk that the guest finds.
-    guestRoot = giveRoot(openedRoot(), vm);
+    guestRoot = giveRoot(root.orElseThrow(), vm);
     for (DiskConfig disk : disks) {
       slots.add(vm.plug(disk));
     }
     while (!shares.isEmpty()) {
       vm.share(shares.remove());
-    }
-  }
-
-  private RootFs openedRoot() {
-    try {
-      return root.join();
-    } catch (CompletionException e) {
-      throw e.getCause() instanceof RundException known ? known : e;
     }
   }
 
@@ -126,7 +111,7 @@ final class HostFiles implements AutoCloseable {
         if (!directory.readOnly()) {
           writableRoot = Optional.of(directory.mount().duplicate());
         }
-        root = null;
+        root = Optional.empty();
         String name = containerId + "-rootfs";
         shareNames.add(name);
         Fd fd = directory.mount().fd();
@@ -197,9 +182,7 @@ final class HostFiles implements AutoCloseable {
   @Override
   public void close() {
     writableRoot.ifPresent(DetachedMount::close);
-    if (root != null) {
-      root.thenAccept(RootFs::close).exceptionally(failure -> null).join();
-    }
+    root.ifPresent(RootFs::close);
     shares.forEach(share -> share.root().close());
   }
 }

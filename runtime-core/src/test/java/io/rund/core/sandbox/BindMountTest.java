@@ -53,7 +53,7 @@ class BindMountTest {
 
   /** Gives everything to the VM, with some root file system. */
   private void give() {
-    files.openRoot(() -> new RootFs.Disk(null, "ext4", List.of()));
+    files.root(new RootFs.Disk(null, "ext4", List.of()));
     files.giveTo(vm);
   }
 

@@ -69,7 +69,7 @@ class BlockNodeTest {
     ObjectNode second = device("second", 48);
     List<BlockNode> nodes =
         List.of(BlockNode.open(first, rules, files), BlockNode.open(second, rules, files));
-    files.openRoot(() -> new RootFs.Disk(null, "ext4", List.of()));
+    files.root(new RootFs.Disk(null, "ext4", List.of()));
     files.giveTo(vm);
     assertEquals(
         List.of(
