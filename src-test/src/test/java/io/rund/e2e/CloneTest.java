@@ -23,7 +23,7 @@ class CloneTest {
         local id=$1 status
         shift
         launch "$@" $image "$id" probe sleep || return
-        rund timeline "$id" | grep -q 'clone VM'
+        clone_runs
         status=$?
         discard "$id"
         return $status
@@ -132,7 +132,7 @@ class CloneTest {
             FUNCTIONS
                 + """
                 variant 'annotations = ["io.rund.vcpus"]'
-                launch $image "$1-keeps-the-engine" probe sleep || exit
+                launch --annotation io.rund.clone=false $image "$1-keeps-the-engine" probe sleep || exit
                 for cpus in 2 4; do
                   size="--annotation io.rund.vcpus=$cpus"
                   until_true 240 clone "$1-$cpus-first" $size; say "template" $?

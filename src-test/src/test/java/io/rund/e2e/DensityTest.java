@@ -24,7 +24,7 @@ class DensityTest {
         id=$1
         shift
         launch "$@" $image "$id" probe sleep || return
-        rund timeline "$id" | grep -q 'clone VM'; say clone $?
+        clone_runs; say clone $?
         say before "$(touched "$id")"
         inside dd if=/dev/zero of=/dev/shm/fill bs=1M count=60 2>/dev/null
         full=$(touched "$id")
@@ -58,7 +58,7 @@ class DensityTest {
             FUNCTIONS
                 + """
                 cloned() {
-                  launch $image "$1" true && rund timeline "$1" | grep -q 'clone VM'
+                  launch $image "$1" probe sleep && clone_runs
                   local status=$?
                   discard "$1"
                   return $status

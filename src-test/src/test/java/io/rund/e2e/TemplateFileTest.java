@@ -31,7 +31,7 @@ class TemplateFileTest {
       clone() {
         local status
         launch $image "$1" probe sleep || return 2
-        rund timeline "$1" | grep -q 'clone VM'
+        clone_runs
         status=$?
         discard "$1"
         return $status
@@ -54,12 +54,13 @@ class TemplateFileTest {
                   kill_engine
                   date -s "@$(($(date +%s) + hour))" >/dev/null
                   launch $image "$1-$i" probe sleep || exit
-                  rund timeline "$1-$i" | grep -q 'load template'; say loaded $?
-                  rund timeline "$1-$i" | grep -q 'clone VM'; say clone $?
-                  say hello "$(rund timeline "$1-$i" | awk '/^agent hello/ { print int($5) }')"
                   say before "$(date +%s%3N)"
                   say guest "$(ctr task exec --exec-id clock "$1-$i" probe clock)"
                   say after "$(date +%s%3N)"
+                  rund timeline "$1-$i" >$work/timeline
+                  grep -q 'load template' $work/timeline; say loaded $?
+                  grep -q 'clone VM' $work/timeline; say clone $?
+                  say hello "$(awk '/^agent hello/ { print int($5) }' $work/timeline)"
                   ctr task exec --exec-id random "$1-$i" sh -c '
                     echo random=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d " ")
                     echo boot=$(cat /proc/sys/kernel/random/boot_id)'
