@@ -130,8 +130,8 @@ class PodNetworkTest {
             """
             modprobe ifb numifbs=0 # loaded on demand it would bring two that stay
             ip netns add e2e-w; ip -n e2e-w link set lo up
-            bridge=$(bridge_plugin "$(address_plan 10.96.0.0/24)")
-            cni ADD e2e-w "$bridge" >$work/result || exit
+            plugin=$(bridge_plugin "$(address_plan 10.96.0.0/24)")
+            cni ADD e2e-w "$plugin" >$work/result || exit
             limits='"ingressRate":8000000,"ingressBurst":800000,"egressRate":8000000,"egressBurst":800000'
             limits="{\\"cniVersion\\":\\"0.4.0\\",\\"name\\":\\"e2e\\",\\"type\\":\\"bandwidth\\",$limits"
             limits="$limits,\\"prevResult\\":$(cat $work/result)"
@@ -151,7 +151,7 @@ class PodNetworkTest {
             kill $server
             discard "$1"
             cni DEL e2e-w "$limits" >&2; say del $?
-            cni DEL e2e-w "$bridge" >&2; say del $?
+            cni DEL e2e-w "$plugin" >&2; say del $?
             """,
             Lab.id("bandwidth"));
     String wanted = result.value("wanted");
