@@ -6,12 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Templates outlive their engine, and half or damaged ones are never gone on from. */
-@E2e
-@Tag("clones")
+@Soak
 class TemplateFileTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(9);
 
