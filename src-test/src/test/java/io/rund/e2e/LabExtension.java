@@ -61,7 +61,8 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             # For those who ask for it. containerd 2 itself unpacks for its default snapshotter alone.
             ctr image import --snapshotter devmapper "$1" >&2 ||
               ctr image import --local --snapshotter devmapper "$1" >&2 || exit 1
-            sandbox $image warm-up-1 true || exit 1
+            # What the engine opens once, as for shared folders, is there from then on.
+            sandbox --mount "type=bind,src=$work,dst=/warm,options=rbind" $image warm-up-1 sh -c 'echo >/warm/up' || exit 1
             sandbox $image warm-up-2 true & sandbox $image warm-up-3 true
             wait $!
             """,
@@ -126,6 +127,7 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             LONG,
             """
             echo '--- engine.log ---'; engine_log 60
+            for engine in $(engines); do echo "--- descriptors of $engine ---"; readlink /proc/$engine/fd/*; done
             echo '--- containerd.log ---'; tail -n 30 "$RUND_LAB_LOG"
             """);
     System.err.printf("%s failed:%n%s%n", context.getDisplayName(), logs.out());
