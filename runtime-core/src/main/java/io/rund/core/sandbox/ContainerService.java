@@ -49,16 +49,11 @@ public interface ContainerService {
    * Forgets a stopped process, and for an init the container; with the first container of a sandbox
    * goes the sandbox, and what still runs in it ends. Returns the last state.
    *
-   * <p>A container whose deletion is {@code abandoned}, since nobody waits for the answer any more,
-   * holds nothing afterwards but is known, as stopped, until it is deleted again.
+   * <p>A deleted container holds nothing and is not listed, but its last state is known until it is
+   * destroyed or created anew, or for some minutes: for a client whose call ended before the answer
+   * came.
    */
-  ProcessState delete(
-      String namespace, String id, String execId, CompletableFuture<Void> abandoned);
-
-  /** The same for a caller that waits as long as it takes. */
-  default ProcessState delete(String namespace, String id, String execId) {
-    return delete(namespace, id, execId, new CompletableFuture<>());
-  }
+  ProcessState delete(String namespace, String id, String execId);
 
   /** All processes of the container that the engine knows, the init first. */
   List<ProcessState> processes(String namespace, String id);
@@ -80,7 +75,8 @@ public interface ContainerService {
   ContainerStats stats(String namespace, String id);
 
   /**
-   * Ends and forgets a container in whatever state, for `delete` of the shim binary. Idempotent.
+   * Ends and forgets a container in whatever state, for `delete` of the shim binary and for a
+   * client that has got the answer to a deletion. Idempotent.
    */
   ProcessState destroy(String namespace, String id);
 

@@ -9,12 +9,15 @@ import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,8 +50,17 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     }
   }
 
-  /** Until its deletion has been answered; what could not be made is removed. */
+  /**
+   * How long the last state of a deleted container is kept. containerd's CRI plugin gives a
+   * deletion ten seconds, then asks again after one, two, four...
+   */
+  private static final Duration REMEMBERED = Duration.ofMinutes(2);
+
+  /** What could not be made, and what was deleted, is removed. */
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
+
+  /** Last states of those that were deleted, until {@link #destroy}, or for a while. */
+  private final Map<Key, ProcessState> deleted = new ConcurrentHashMap<>();
 
   private final SandboxBoot boot;
   private final ContainerMaker maker;
@@ -77,6 +89,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       throw new RundException(
           ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
     }
+    deleted.remove(key);
     var _ = abandoned.thenRun(() -> creation.givenUp().complete(null));
     try {
       Container container =
@@ -129,11 +142,17 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** What is being created is not found: containerd asks while it lists, and takes errors ill. */
   @Override
   public ProcessState state(String namespace, String id, String execId) {
-    Creation creation = containers.get(new Key(namespace, id));
-    if (creation == null || creation.created().state() != Future.State.SUCCESS) {
-      throw RundException.notFound("there is no container " + id);
+    Key key = new Key(namespace, id);
+    Creation creation = containers.get(key);
+    if (creation != null && creation.created().state() == Future.State.SUCCESS) {
+      return creation.created().resultNow().process(execId).state();
     }
-    return creation.created().resultNow().process(execId).state();
+    return deleted(key, execId)
+        .orElseThrow(() -> RundException.notFound("there is no container " + id));
+  }
+
+  private Optional<ProcessState> deleted(Key key, String execId) {
+    return Optional.ofNullable(deleted.get(key)).filter(_ -> execId.isEmpty());
   }
 
   @Override
@@ -144,33 +163,48 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public ProcessState await(String namespace, String id, String execId)
       throws InterruptedException {
-    return container(namespace, id).process(execId).await();
+    Optional<ProcessState> last = deleted(new Key(namespace, id), execId);
+    return last.isPresent() ? last.get() : container(namespace, id).process(execId).await();
   }
 
+  /** Is answered a second time as it was the first: the first answer may have come too late. */
   @Override
-  public ProcessState delete(
-      String namespace, String id, String execId, CompletableFuture<Void> abandoned) {
+  public ProcessState delete(String namespace, String id, String execId) {
+    Key key = new Key(namespace, id);
+    Optional<ProcessState> before = deleted(key, execId);
+    if (before.isPresent()) {
+      return before.get();
+    }
     Creation creation = creation(namespace, id);
     Container container = creation.created().resultNow();
     if (!execId.isEmpty()) {
       return container.deleteExec(execId);
     }
     container.process("").assertDeletable();
-    ProcessState last = end(new Key(namespace, id), creation);
-    // Who has given up asks again, and takes what is unknown then for gone: containerd's CRI plugin
-    // would keep the bundle and the connection for ever.
-    if (!abandoned.isDone()) {
-      containers.remove(new Key(namespace, id), creation);
-    }
+    ProcessState last = end(key, creation);
+    remember(key, last);
+    containers.remove(key, creation);
     return last;
+  }
+
+  /**
+   * Whoever did not get the answer asks again, and takes what is unknown then for gone: containerd
+   * would keep the bundle and the connection for ever.
+   */
+  private void remember(Key key, ProcessState last) {
+    deleted.put(key, last);
+    CompletableFuture.delayedExecutor(REMEMBERED.toSeconds(), TimeUnit.SECONDS)
+        .execute(() -> deleted.remove(key, last));
   }
 
   @Override
   public ProcessState destroy(String namespace, String id) {
     Key key = new Key(namespace, id);
+    ProcessState before = deleted.remove(key);
     Creation creation = containers.get(key);
     if (creation == null) {
-      throw RundException.notFound("there is no container " + id);
+      return Optional.ofNullable(before)
+          .orElseThrow(() -> RundException.notFound("there is no container " + id));
     }
     creation.givenUp().complete(null);
     Container container;

@@ -18,6 +18,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -134,30 +135,56 @@ class SandboxManagerTest {
     assertFalse(Files.exists(Path.of("/proc/" + pid)), "its anchor is gone");
   }
 
+  /** containerd gives up after ten seconds, and asks again whether there is such a task. */
   @Test
-  void aDeletionThatNobodyWaitsForAnyMoreIsKnownUntilItIsAskedForAgain() throws Exception {
+  void aDeletionIsAnsweredAgainUntilContainerdHasSaidThatItKnows() throws Exception {
     create();
     manager.start(NS, "web", "");
     sandbox.end("web", "", 3);
     assertEquals(3, manager.await(NS, "web", "").exitStatus());
     sandbox.mayClose = new CompletableFuture<>();
-    CompletableFuture<Void> abandoned = new CompletableFuture<>();
-    CompletableFuture<ProcessState> late =
-        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", "", abandoned));
+    CompletableFuture<ProcessState> first =
+        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", ""));
     CompletableFuture<ProcessState> second =
-        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", "", abandoned));
+        CompletableFuture.supplyAsync(() -> manager.delete(NS, "web", ""));
     assertThrows(TimeoutException.class, () -> second.get(100, TimeUnit.MILLISECONDS));
-    abandoned.complete(null);
     sandbox.mayClose.complete(null);
-    assertEquals(3, late.get(30, TimeUnit.SECONDS).exitStatus());
+    assertEquals(3, first.get(30, TimeUnit.SECONDS).exitStatus());
     assertEquals(3, second.get(30, TimeUnit.SECONDS).exitStatus());
     assertTrue(sandbox.closed);
+    assertEquals(List.of(), manager.list());
     assertEquals(ProcessState.Status.STOPPED, manager.state(NS, "web", "").status());
-    assertFails(
-        ErrorCode.NOT_FOUND, "already finished", () -> manager.kill(NS, "web", "", 9, false));
+    assertEquals(3, manager.await(NS, "web", "").exitStatus());
+    assertFails(ErrorCode.NOT_FOUND, "no container", () -> manager.kill(NS, "web", "", 9, false));
     assertEquals(3, manager.delete(NS, "web", "").exitStatus());
-    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.delete(NS, "web", ""));
     assertEquals(List.of("Created", "Started", "Exited", "Deleted"), eventNames());
+    assertEquals(3, manager.destroy(NS, "web").exitStatus());
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.state(NS, "web", ""));
+    assertFails(ErrorCode.NOT_FOUND, "no container web", () -> manager.delete(NS, "web", ""));
+  }
+
+  @Test
+  void twoClientsMayWait() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    List<CompletableFuture<ProcessState>> waits = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      CompletableFuture<ProcessState> ended = new CompletableFuture<>();
+      waits.add(ended);
+      Thread.startVirtualThread(
+          () -> {
+            try {
+              ended.complete(manager.await(NS, "web", ""));
+            } catch (Exception e) {
+              ended.completeExceptionally(e);
+            }
+          });
+    }
+    assertThrows(TimeoutException.class, () -> waits.get(0).get(50, TimeUnit.MILLISECONDS));
+    sandbox.end("web", "", 7);
+    for (CompletableFuture<ProcessState> wait : waits) {
+      assertEquals(7, wait.get(30, TimeUnit.SECONDS).exitStatus());
+    }
   }
 
   @Test

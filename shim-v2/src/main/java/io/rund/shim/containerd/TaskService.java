@@ -120,10 +120,7 @@ public final class TaskService {
   private DeleteResponse delete(RequestContext context, DeleteRequest request) {
     return TaskWire.deleted(
         containers.delete(
-            namespaces.of(context, request.getId()),
-            request.getId(),
-            request.getExecId(),
-            context.abandoned()));
+            namespaces.of(context, request.getId()), request.getId(), request.getExecId()));
   }
 
   private Empty exec(RequestContext context, ExecProcessRequest request) {

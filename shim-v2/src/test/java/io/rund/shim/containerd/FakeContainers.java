@@ -117,8 +117,7 @@ public final class FakeContainers implements ContainerService {
   }
 
   @Override
-  public ProcessState delete(
-      String namespace, String id, String execId, CompletableFuture<Void> abandoned) {
+  public ProcessState delete(String namespace, String id, String execId) {
     ProcessState state = get(namespace, id, execId);
     if (state.status() == Status.RUNNING) {
       throw RundException.precondition(id + " is running");
