@@ -1,12 +1,8 @@
-// /dev/shm of a pod: one tmpfs of the guest, for all containers.
+// /dev/shm of a pod: tmpfs of the guest, each for all containers that name it.
 #pragma once
 
-#include <stdint.h>
-
 #include "failure.h"
+#include "rund/agent/v1/agent.pb-c.h"
 
-// No container is called so: ids do not begin with '.'.
-#define POD_SHM "/run/rund/.shm"
-
-// Mounts it with this size, unless it is mounted. Without the lock.
-bool shm_mount(uint64_t bytes, struct failure *failure);
+// Mounts it, unless it is mounted; NULL is none. Without the lock.
+bool shm_mount(const Rund__Agent__V1__SharedMemory *memory, struct failure *failure);

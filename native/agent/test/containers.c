@@ -121,7 +121,7 @@ char *pod_spec_json(const char *mode, const char *argument, int pid) {
     json = replace(json, "\"cgroupsPath\":\"/rund-test\",", "");
     return replace(
         json, "}],\"linux\"",
-        "},{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/rund/.shm\","
+        "},{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/rund/.shm/pod\","
         "\"options\":[\"rbind\"]}],\"linux\"");
 }
 
@@ -145,7 +145,7 @@ static void fill_stdio(Rund__Agent__V1__Stdio *stdio, struct ports ports) {
 
 static struct answer create_with(const char *id, const char *spec,
                                  Rund__Agent__V1__BlockRootfs *disk, const char *share,
-                                 uint64_t shared_memory, struct ports ports) {
+                                 Rund__Agent__V1__SharedMemory *shared_memory, struct ports ports) {
     Rund__Agent__V1__CreateContainerRequest request =
         RUND__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
     Rund__Agent__V1__Stdio stdio;
@@ -158,12 +158,12 @@ static struct answer create_with(const char *id, const char *spec,
     request.shares = (char **)&share;
     request.n_shares = share[0] != '\0';
     request.stdio = &stdio;
-    request.shared_memory_bytes = shared_memory;
+    request.shared_memory = shared_memory;
     return call("CreateContainer", &request.base, NULL);
 }
 
 struct answer create_answer(const char *id, const char *spec, struct ports ports) {
-    return create_with(id, spec, NULL, "", 0, ports);
+    return create_with(id, spec, NULL, "", NULL, ports);
 }
 
 struct answer create_on_disk(const char *id, const char *spec, unsigned slot, const char *fstype,
@@ -174,20 +174,23 @@ struct answer create_on_disk(const char *id, const char *spec, unsigned slot, co
     disk.fstype = (char *)fstype;
     disk.options = options;
     disk.n_options = 1;
-    return create_with(id, spec, &disk, "", 0, ports);
+    return create_with(id, spec, &disk, "", NULL, ports);
 }
 
 struct answer create_on_share(const char *id, const char *spec, const char *share,
                               struct ports ports) {
-    return create_with(id, spec, NULL, share, 0, ports);
+    return create_with(id, spec, NULL, share, NULL, ports);
 }
 
 int create(const char *id, const char *spec, struct ports ports) {
     return create_answer(id, spec, ports).code;
 }
 
-int create_in_pod(const char *id, const char *spec) {
-    struct answer answer = create_with(id, spec, NULL, "", 1 << 20, (struct ports){0});
+int create_in_pod(const char *id, const char *spec, const char *memory) {
+    Rund__Agent__V1__SharedMemory shared = RUND__AGENT__V1__SHARED_MEMORY__INIT;
+    shared.name = (char *)memory;
+    shared.bytes = 1 << 20;
+    struct answer answer = create_with(id, spec, NULL, "", &shared, (struct ports){0});
     if (answer.code != 0) {
         printf("    %s\n", answer.message);
     }

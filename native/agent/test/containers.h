@@ -33,7 +33,7 @@ struct answer create_on_disk(const char *id, const char *spec, unsigned slot, co
 struct answer create_on_share(const char *id, const char *spec, const char *share,
                               struct ports ports);
 // With the pod's /dev/shm.
-int create_in_pod(const char *id, const char *spec);
+int create_in_pod(const char *id, const char *spec, const char *memory);
 int update(const char *id, const char *resources);
 int set_sysctl(const char *name, const char *value);
 uint32_t begin_wait_oom(const char *id);

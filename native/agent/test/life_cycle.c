@@ -278,16 +278,17 @@ static void pod(void) {
     CHECK(pid > 1);
     CHECK(shared_pid_namespace() == pid);
     char *spec = pod_spec_json("sleep", "", pid);
-    CHECK(create_in_pod("a", spec) == 0);
-    CHECK(create_in_pod("b", spec) == 0);
+    CHECK(create_in_pod("a", spec, "../pod") == STATUS_INVALID_ARGUMENT);
+    CHECK(create_in_pod("a", spec, "pod") == 0);
+    CHECK(create_in_pod("b", spec, "pod") == 0);
     CHECK(ref("Start", "a", "") == 0);
     CHECK(ref("Start", "b", "") == 0);
-    CHECK(agent_entries("/run/rund/.shm") == 0);
+    CHECK(agent_entries("/run/rund/.shm/pod") == 0);
     char *process = process_json("exit", "4", false, 0);
     CHECK(run_exec("a", "e", process, NONE) == 4);
     end_sleeper("a");
     CHECK(run_exec("b", "e", process, NONE) == 4);
-    CHECK(create_in_pod("a", spec) == 0); // again, in a pod that lives
+    CHECK(create_in_pod("a", spec, "pod") == 0); // again, in a pod that lives
     CHECK(ref("Start", "a", "") == 0);
     end_sleeper("b");
     end_sleeper("a");

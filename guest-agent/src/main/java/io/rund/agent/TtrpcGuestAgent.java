@@ -86,8 +86,15 @@ final class TtrpcGuestAgent implements GuestAgent {
             .setContainerId(config.id())
             .setSpecJson(ByteString.copyFrom(specJson))
             .addAllShares(config.shares())
-            .setSharedMemoryBytes(config.sharedMemoryBytes())
             .setStdio(stdio(config.stdio()));
+    config
+        .sharedMemory()
+        .ifPresent(
+            memory ->
+                request.setSharedMemory(
+                    io.rund.agent.wire.SharedMemory.newBuilder()
+                        .setName(memory.name())
+                        .setBytes(memory.bytes())));
     switch (config.rootfs()) {
       case BlockRootfs(int slot, String fsType, List<String> options) ->
           request.setRootfs(

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
  * inherited are compared.
  */
 @E2e
+@Tag("containerd")
 class CriDifferentialTest {
   /** What the kubelet asks for unless procMount says otherwise (pkg/securitycontext). */
   private static final LinuxContainerSecurityContext KUBELETS =

@@ -15,6 +15,7 @@ import io.rund.e2e.cri.wire.ContainerStats;
 import io.rund.e2e.cri.wire.ContainerStatus;
 import io.rund.e2e.cri.wire.ExecSyncResponse;
 import io.rund.e2e.cri.wire.LinuxContainerResources;
+import io.rund.e2e.cri.wire.PodSandboxConfig;
 import io.rund.e2e.cri.wire.PodSandboxState;
 import java.time.Duration;
 import java.util.List;
@@ -76,13 +77,14 @@ class CriPodTest {
 
   @Test
   void aPodsLife() throws Exception {
-    try (CriPod pod = new CriPod(handler)) {
+    try (CriPod pod = new CriPod(handler, CriPodTest::size)) {
       assertEquals(PodSandboxState.SANDBOX_READY, pod.client().podStatus(pod.id()).getState());
       anInitContainerComesBeforeTheOthers(pod);
       String web = pod.run("web", 0, limited(CriPod.shell(WEB), 128 * MIB));
       String echo = pod.run("echo", 0, CriPod.shell(ECHO).setStdin(true));
       assertEquals(ContainerState.CONTAINER_RUNNING, pod.client().status(web).getState());
 
+      theVmHasThePodsSize(pod, web);
       whatIsSharedIsShared(pod, web, echo);
       commandsRun(pod, web);
       probesFromTheHostSucceed(pod, web);
@@ -109,6 +111,25 @@ class CriPodTest {
     assertEquals("Completed", ended.getReason());
     assertTrue(ended.getFinishedAt() >= ended.getStartedAt(), ended::toString);
     pod.remove(init);
+  }
+
+  /** The sums of its containers' limits, which the kubelet makes. */
+  private static void size(PodSandboxConfig.Builder pod) {
+    pod.getLinuxBuilder()
+        .setResources(
+            LinuxContainerResources.newBuilder()
+                .setMemoryLimitInBytes(192 * MIB)
+                .setCpuPeriod(100_000)
+                .setCpuQuota(150_000));
+  }
+
+  private void theVmHasThePodsSize(CriPod pod, String web) {
+    if (handler.equals("runc")) {
+      return;
+    }
+    assertEquals("2\n", pod.exec(web, "nproc"));
+    long kib = Long.parseLong(pod.exec(web, "awk '/MemTotal/ { print $2 }' /proc/meminfo").strip());
+    assertTrue(kib > 192 << 10 && kib < 256 << 10, () -> kib + " KiB");
   }
 
   private static void whatIsSharedIsShared(CriPod pod, String web, String echo) {

@@ -7,10 +7,13 @@ import io.rund.e2e.cri.CriClient;
 import io.rund.e2e.cri.Tunnel;
 import io.rund.e2e.cri.wire.ContainerConfig;
 import io.rund.e2e.cri.wire.ContainerMetadata;
+import io.rund.e2e.cri.wire.ContainerState;
+import io.rund.e2e.cri.wire.ContainerStatus;
 import io.rund.e2e.cri.wire.ExecSyncResponse;
 import io.rund.e2e.cri.wire.ImageSpec;
 import io.rund.e2e.cri.wire.LinuxPodSandboxConfig;
 import io.rund.e2e.cri.wire.LinuxSandboxSecurityContext;
+import io.rund.e2e.cri.wire.Mount;
 import io.rund.e2e.cri.wire.PodSandbox;
 import io.rund.e2e.cri.wire.PodSandboxConfig;
 import io.rund.e2e.cri.wire.PodSandboxMetadata;
@@ -34,9 +37,13 @@ final class CriPods implements AutoCloseable {
   private static final Duration BOUND = Duration.ofMinutes(20);
 
   private static final Duration COMES_BACK = Duration.ofMinutes(2);
+  private static final Duration SHORT = Duration.ofMinutes(3);
+
+  /** Where {@link #run(int, String)} has logs; the containers see it as /logs. */
+  private static final String LOGS = "/tmp/cri-many";
 
   /** What a pod and its container are known by. */
-  record Pod(String id, String container) {}
+  record Pod(String name, String id, String container) {}
 
   private final Set<String> ids = ConcurrentHashMap.newKeySet();
   private Tunnel containerd = CriPod.toContainerd();
@@ -44,12 +51,17 @@ final class CriPods implements AutoCloseable {
 
   /** A new pod, its container started. */
   Pod run() {
+    return run(ContainerConfig.newBuilder().addCommand("probe").addArgs("sleep"), "");
+  }
+
+  private Pod run(ContainerConfig.Builder container, String logs) {
     String name = Lab.id("cri-many");
     PodSandboxConfig config =
         PodSandboxConfig.newBuilder()
             .setMetadata(
                 PodSandboxMetadata.newBuilder().setName(name).setUid(name).setNamespace("e2e"))
             .setHostname(name)
+            .setLogDirectory(logs)
             .setLinux(
                 LinuxPodSandboxConfig.newBuilder()
                     .setCgroupParent("/rund-e2e")
@@ -59,14 +71,16 @@ final class CriPods implements AutoCloseable {
             .build();
     String id = client.runPod(config, "rund");
     ids.add(id);
-    ContainerConfig.Builder container =
-        ContainerConfig.newBuilder()
-            .setMetadata(ContainerMetadata.newBuilder().setName("waits"))
-            .setImage(ImageSpec.newBuilder().setImage(CriPod.IMAGE))
-            .addCommand("probe")
-            .addArgs("sleep");
+    container
+        .setMetadata(ContainerMetadata.newBuilder().setName("works"))
+        .setImage(ImageSpec.newBuilder().setImage(CriPod.IMAGE));
+    if (!logs.isEmpty()) {
+      container
+          .setLogPath(name + ".log")
+          .addMounts(Mount.newBuilder().setContainerPath("/logs").setHostPath(logs));
+    }
     container.getLinuxBuilder().getSecurityContextBuilder().setNamespaceOptions(CriPod.NAMESPACES);
-    Pod pod = new Pod(id, client.create(id, config, container.build()));
+    Pod pod = new Pod(name, id, client.create(id, config, container.build()));
     client.start(pod.container());
     return pod;
   }
@@ -74,6 +88,34 @@ final class CriPods implements AutoCloseable {
   /** So many, all asked for at once. */
   List<Pod> run(int count) {
     return atOnce(Stream.generate(() -> "").limit(count).toList(), _ -> run());
+  }
+
+  /** So many, whose containers run a script and have their output logged. */
+  List<Pod> run(int count, String script) {
+    Lab.script(SHORT, "mkdir -p " + LOGS).expectExit(0);
+    return atOnce(
+        Stream.generate(() -> script).limit(count).toList(), text -> run(CriPod.shell(text), LOGS));
+  }
+
+  /** What the container of a pod has written to its standard output. */
+  List<String> output(Pod pod) {
+    return Lab.script(
+            SHORT, "sed -n 's/^[^ ]* stdout F //p' \"$1\"", "%s/%s.log".formatted(LOGS, pod.name()))
+        .out()
+        .lines()
+        .toList();
+  }
+
+  /** Waits for the end of a pod's container. */
+  int exitStatus(Pod pod) throws InterruptedException {
+    long end = System.nanoTime() + SHORT.toNanos();
+    ContainerStatus status = client.status(pod.container());
+    while (status.getState() != ContainerState.CONTAINER_EXITED && System.nanoTime() < end) {
+      Thread.sleep(500);
+      status = client.status(pod.container());
+    }
+    assertEquals(ContainerState.CONTAINER_EXITED, status.getState(), status::toString);
+    return status.getExitCode();
   }
 
   /** The id of the kernel that a pod runs on, as a command in its container answers. */

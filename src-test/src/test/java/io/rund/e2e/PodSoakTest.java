@@ -7,6 +7,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -18,6 +20,12 @@ import org.junit.jupiter.api.Test;
 class PodSoakTest {
   private static final Duration SHORT = Duration.ofMinutes(5);
   private static final int SURVIVORS = 20;
+
+  /** Numbers on standard output, for the log. */
+  private static final String COUNTS = "i=0; while :; do i=$((i + 1)); echo $i; sleep 0.2; done";
+
+  /** Ends when a file appears among the logs. */
+  private static final String ENDS = "until [ -e /logs/now ]; do sleep 0.2; done; exit 7";
 
   @BeforeEach
   void forTheLabsCri() {
@@ -60,16 +68,33 @@ class PodSoakTest {
   @Test
   void twentyOutliveContainerd() throws Exception {
     try (CriPods pods = new CriPods()) {
-      List<CriPods.Pod> all = pods.run(SURVIVORS);
-      List<String> kernels = pods.kernels(all);
+      List<CriPods.Pod> counting = pods.run(SURVIVORS / 2, COUNTS);
+      List<CriPods.Pod> ending = pods.run(SURVIVORS / 2, ENDS);
+      List<CriPods.Pod> all = Stream.concat(counting.stream(), ending.stream()).toList();
+      List<String> kernels = pods.kernels(counting);
       List<String> ready = pods.ready();
-      Lab.script(SHORT, "kill_containerd; sleep 3; start_containerd; say back $?")
+      List<Integer> before = counting.stream().map(pod -> pods.output(pod).size()).toList();
+      Lab.script(
+              SHORT,
+              "kill_containerd; touch /tmp/cri-many/now; sleep 5; start_containerd; say back $?")
           .expect("back", "0");
       pods.reconnect();
       assertEquals(SURVIVORS, ready.size());
       assertEquals(ready, pods.ready(), "all are found again");
-      assertEquals(kernels, pods.kernels(all), "and have gone on meanwhile");
+      for (CriPods.Pod pod : ending) {
+        assertEquals(7, pods.exitStatus(pod));
+      }
+      assertEquals(kernels, pods.kernels(counting), "and have gone on meanwhile");
+      for (int i = 0; i < counting.size(); i++) {
+        List<String> lines = pods.output(counting.get(i));
+        assertTrue(lines.size() > before.get(i), "it has written meanwhile");
+        assertEquals(
+            IntStream.rangeClosed(1, lines.size()).mapToObj(Integer::toString).toList(),
+            lines,
+            "every line once, in order");
+      }
       pods.remove(all);
+      Lab.script(SHORT, "rm -r /tmp/cri-many").expectExit(0);
       assertEquals(0, pods.known(all));
     }
   }

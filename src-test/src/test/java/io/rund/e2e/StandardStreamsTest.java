@@ -3,10 +3,12 @@ package io.rund.e2e;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Standard streams carry what they are given, whole and unchanged. */
 @E2e
+@Tag("containerd")
 class StandardStreamsTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(6);
 

@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A terminal is one, and takes the size of the user's. */
 @E2e
+@Tag("containerd")
 class TerminalTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(4);
 

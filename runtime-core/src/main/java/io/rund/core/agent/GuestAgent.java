@@ -4,6 +4,7 @@ import io.rund.core.network.InterfaceConfig;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -73,11 +74,22 @@ public interface GuestAgent extends ContainerAgent {
    *
    * @param shares names of all shares that the container uses; the agent lets go of them when the
    *     container is deleted
-   * @param sharedMemoryBytes size of the pod's /dev/shm if the container sees it, else 0; the first
-   *     container that does decides
+   * @param sharedMemory what it sees as /dev/shm, if others of its pod may see it too
    */
   record ContainerConfig(
-      String id, Rootfs rootfs, List<String> shares, long sharedMemoryBytes, StdioPorts stdio) {}
+      String id,
+      Rootfs rootfs,
+      List<String> shares,
+      Optional<SharedMemory> sharedMemory,
+      StdioPorts stdio) {}
+
+  /**
+   * A /dev/shm that containers of a pod share: a tmpfs of the guest, where sharing memory works.
+   *
+   * @param name which one it is in its sandbox (agent.proto, SharedMemory.name)
+   * @param bytes its size, 0 for no bound; the first container that has it decides
+   */
+  record SharedMemory(String name, long bytes) {}
 
   /** Where a container's root file system is. */
   sealed interface Rootfs permits BlockRootfs, SharedRootfs {}

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.jna.LastErrorException;
+import io.rund.core.agent.GuestAgent.SharedMemory;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.linux.DetachedMount;
@@ -87,7 +88,7 @@ final class BindMount {
     switch (file.kind()) {
       case DIRECTORY, REGULAR -> {
         if (isPodSharedMemory(file)) {
-          becomeSharedMemory(file.fileSystem(), files);
+          becomeSharedMemory(file, files);
         } else {
           refuseWhatIsTheKernels(file);
           replaceSource(files.share(open(file), isReadOnly(), cache));
@@ -133,8 +134,7 @@ final class BindMount {
   }
 
   /**
-   * The pod's /dev/shm, a tmpfs that Kubernetes makes on the host: in the guest the containers of
-   * the pod have one of their own, where sharing memory works.
+   * A /dev/shm that containers share, a tmpfs that containerd or Kubernetes has made on the host.
    */
   private boolean isPodSharedMemory(HostFile file) {
     return destination.equals(SHARED_MEMORY.toString())
@@ -142,19 +142,27 @@ final class BindMount {
         && file.fileSystem().type() == StatFs.TMPFS_MAGIC;
   }
 
-  private void becomeSharedMemory(StatFs fileSystem, HostFiles files) {
-    Optional<String> ofPod = files.podSharedMemory(fileSystem.bytes());
+  private void becomeSharedMemory(HostFile file, HostFiles files) {
+    HostFile.DeviceNumber host = file.fileSystemDevice();
+    String name = "host-%d-%d".formatted(host.major(), host.minor());
+    SharedMemory memory = new SharedMemory(name, file.fileSystem().bytes());
+    Optional<String> ofPod = files.shareMemory(memory);
     if (ofPod.isPresent()) {
-      // A bind that says "rw" sets all flags anew, and would take away what the tmpfs has.
-      mount.put("source", ofPod.get());
-      options.forEach(restricted(mount)::add);
+      bindSharedMemory(mount, ofPod.get(), options);
       return;
     }
     mount.put("type", "tmpfs").put("source", "shm");
     ArrayNode tmpfs = restricted(mount).add("mode=1777");
-    if (fileSystem.bytes() > 0) {
-      tmpfs.add("size=" + fileSystem.bytes());
+    if (memory.bytes() > 0) {
+      tmpfs.add("size=" + memory.bytes());
     }
+  }
+
+  /** Makes {@code mount} a bind of shared memory at {@code guestPath}. */
+  static void bindSharedMemory(ObjectNode mount, String guestPath, List<String> options) {
+    mount.put("type", "bind").put("source", guestPath);
+    // A bind that says "rw" sets all flags anew, and would take away what the tmpfs has.
+    options.forEach(restricted(mount)::add);
   }
 
   private static ArrayNode restricted(ObjectNode mount) {

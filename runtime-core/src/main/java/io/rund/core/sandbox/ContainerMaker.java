@@ -166,7 +166,7 @@ final class ContainerMaker {
                   request.id(),
                   files.guestRoot(),
                   files.shareNames(),
-                  files.sharedMemoryBytes(),
+                  files.sharedMemory(),
                   io.ports()),
               specJson);
       if (guestSpec.readOnlyRoot()) {

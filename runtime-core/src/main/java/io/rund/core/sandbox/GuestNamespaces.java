@@ -30,6 +30,8 @@ final class GuestNamespaces {
      * pod's for the sandbox's anchor, a container's for another.
      */
     OptionalInt guestPid(int anchorPid);
+
+    PodMounts mounts();
   }
 
   private static final Pattern OF_PROCESS = Pattern.compile("/proc/(\\d{1,9})/ns/[a-z]+");

@@ -68,7 +68,9 @@ final class GuestSpec {
     root.put("ociVersion", EXECUTOR_VERSION);
     GuestNamespaces.refuseThoseOfTheHost(spec);
     refuseHooks(root.path("hooks"));
-    adaptMounts(root.path("mounts"), spec.bundle(), files);
+    PodMounts podMounts = pod.map(GuestNamespaces.Pod::mounts).orElse(PodMounts.NONE);
+    podMounts.addFiles(root, spec.readOnlyRoot());
+    adaptMounts(root.path("mounts"), spec.bundle(), files, podMounts);
     ObjectNode linux = root.withObjectProperty("linux");
     pod.ifPresentOrElse(
         shared -> GuestNamespaces.adaptMember(root, linux, shared),
@@ -177,10 +179,14 @@ final class GuestSpec {
     }
   }
 
-  private static void adaptMounts(JsonNode mounts, Path bundle, HostFiles files) {
+  private static void adaptMounts(
+      JsonNode mounts, Path bundle, HostFiles files, PodMounts podMounts) {
     for (JsonNode mount : mounts) {
       String type = mount.path("type").asText();
-      if (BindMount.is(mount)) {
+      Optional<String> sharedMemory = podMounts.sharedMemory(mount).flatMap(files::shareMemory);
+      if (sharedMemory.isPresent()) {
+        BindMount.bindSharedMemory((ObjectNode) mount, sharedMemory.get(), List.of("rbind"));
+      } else if (BindMount.is(mount)) {
         BindMount.adapt((ObjectNode) mount, bundle, files);
       } else if (!KERNEL_FILE_SYSTEMS.contains(type)) {
         throw RundException.invalid(

@@ -16,8 +16,10 @@ import java.util.Map;
  * @param fd O_PATH
  * @param path without symbolic links
  * @param device major and minor number, of device nodes
+ * @param fileSystemDevice the number by which the kernel tells its file system from others
  */
-record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device) implements AutoCloseable {
+record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device, DeviceNumber fileSystemDevice)
+    implements AutoCloseable {
   enum Kind {
     DIRECTORY,
     REGULAR,
@@ -29,7 +31,7 @@ record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device) implements Aut
 
   /** As in linux/kdev_t.h. */
   record DeviceNumber(int major, int minor) {
-    /** From st_rdev as user space has it (glibc, sys/sysmacros.h). */
+    /** From st_rdev or st_dev as user space has it (glibc, sys/sysmacros.h). */
     static DeviceNumber of(long rdev) {
       return new DeviceNumber(
           (int) (((rdev >>> 8) & 0xfff) | ((rdev >>> 32) & ~0xfffL)),
@@ -58,12 +60,13 @@ record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device) implements Aut
     Fd fd = Fd.openPath(path);
     try {
       Path opened = Path.of("/proc/self/fd/" + fd.number());
-      Map<String, Object> attributes = Files.readAttributes(opened, "unix:mode,rdev");
+      Map<String, Object> attributes = Files.readAttributes(opened, "unix:mode,rdev,dev");
       return new HostFile(
           fd,
           Files.readSymbolicLink(opened),
           KINDS.get((int) attributes.get("mode") & S_IFMT),
-          DeviceNumber.of((long) attributes.get("rdev")));
+          DeviceNumber.of((long) attributes.get("rdev")),
+          DeviceNumber.of((long) attributes.get("dev")));
     } catch (IOException e) {
       fd.close();
       throw new UncheckedIOException("cannot look at " + path, e);

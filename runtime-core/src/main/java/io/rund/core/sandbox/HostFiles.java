@@ -2,6 +2,7 @@ package io.rund.core.sandbox;
 
 import com.sun.jna.LastErrorException;
 import io.rund.core.agent.GuestAgent;
+import io.rund.core.agent.GuestAgent.SharedMemory;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.hypervisor.DiskConfig;
@@ -24,8 +25,8 @@ final class HostFiles implements AutoCloseable {
   /** Where the guest finds shares (agent.proto, CreateContainerRequest.shares). */
   private static final String GUEST_DIRECTORY = "/run/rund/.shares/";
 
-  /** Where the guest has the tmpfs that is /dev/shm for all containers of a pod (agent.proto). */
-  private static final String POD_SHARED_MEMORY = "/run/rund/.shm";
+  /** Where the guest finds shared memory (agent.proto, SharedMemory). */
+  private static final String SHARED_MEMORY_DIRECTORY = "/run/rund/.shm/";
 
   /** How long files may stay open for writing that the guest has closed. */
   private static final long CLOSING_NANOS = 5_000_000_000L;
@@ -40,7 +41,7 @@ final class HostFiles implements AutoCloseable {
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
   private final boolean inPod;
-  private long sharedMemoryBytes;
+  private Optional<SharedMemory> sharedMemory = Optional.empty();
 
   /** {@code inPod} says whether other containers share the VM. */
   HostFiles(String containerId, boolean inPod) {
@@ -48,21 +49,17 @@ final class HostFiles implements AutoCloseable {
     this.inPod = inPod;
   }
 
-  /**
-   * The path in the guest of the pod's shared memory, of {@code bytes} bytes; empty for a container
-   * that is alone.
-   */
-  Optional<String> podSharedMemory(long bytes) {
+  /** Takes a /dev/shm and returns its path in the guest; empty for a container that is alone. */
+  Optional<String> shareMemory(SharedMemory memory) {
     if (!inPod) {
       return Optional.empty();
     }
-    sharedMemoryBytes = bytes;
-    return Optional.of(POD_SHARED_MEMORY);
+    sharedMemory = Optional.of(memory);
+    return Optional.of(SHARED_MEMORY_DIRECTORY + memory.name());
   }
 
-  /** Size of the pod's shared memory, 0 if the container does not see it. */
-  long sharedMemoryBytes() {
-    return sharedMemoryBytes;
+  Optional<SharedMemory> sharedMemory() {
+    return sharedMemory;
   }
 
   /**

@@ -30,6 +30,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
 
   private final String id;
   private final SandboxSize size;
+  private final PodMounts mounts;
   private final VirtualMachine vm;
   private final Anchor anchor;
   private final GuestAgent agent;
@@ -52,6 +53,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   Sandbox(
       String id,
       SandboxSize size,
+      PodMounts mounts,
       VirtualMachine vm,
       Anchor anchor,
       GuestAgent agent,
@@ -60,6 +62,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
       CpuGroup cpu) {
     this.id = id;
     this.size = size;
+    this.mounts = mounts;
     this.vm = vm;
     this.anchor = anchor;
     this.agent = agent;
@@ -143,6 +146,11 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
           .mapToInt(Container::guestPid)
           .findFirst();
     }
+  }
+
+  @Override
+  public PodMounts mounts() {
+    return mounts;
   }
 
   /** Holds the vCPUs to this share of the host. */

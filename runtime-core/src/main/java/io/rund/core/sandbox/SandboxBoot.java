@@ -79,7 +79,15 @@ final class SandboxBoot implements AutoCloseable {
       // Not before, since a boot at the pace of a small quota helps nobody.
       Sandbox sandbox =
           new Sandbox(
-              id, size, guest.vm(), anchorStart.get(), guest.agent(), guest.hello(), network, cpu);
+              id,
+              size,
+              PodMounts.of(spec),
+              guest.vm(),
+              anchorStart.get(),
+              guest.agent(),
+              guest.hello(),
+              network,
+              cpu);
       sandbox.cpuShare(share);
       return sandbox;
     } catch (Throwable e) {

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -103,6 +104,10 @@ class PodTest {
       "\"namespaces\": [{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"uts\"}, {\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]";
 
   private void createPod(String annotations, String linux) throws IOException {
+    createPod(annotations, linux, "");
+  }
+
+  private void createPod(String annotations, String linux, String others) throws IOException {
     podPid =
         create(
             "pod",
@@ -111,7 +116,7 @@ class PodTest {
                 "\"io.kubernetes.cri.container-type\": \"sandbox\", \"io.kubernetes.cri.sandbox-id\": \"pod\"%s"
                     .formatted(annotations),
                 linux + OWN,
-                ""));
+                others));
   }
 
   private void runPod() throws IOException {
@@ -358,15 +363,67 @@ class PodTest {
           namespacesOfPod(""),
           "\"mounts\": [{\"destination\": \"/dev/shm\", \"type\": \"bind\", \"source\": \"%s\", \"options\": [\"rbind\", \"ro\"]}], "
               .formatted(shm));
-      assertEquals(1 << 20, sandbox.sharedMemoryBytes);
+      assertEquals(1 << 20, sandbox.sharedMemory.orElseThrow().bytes());
       assertTrue(
           sandbox.createdSpec.contains(
-              "\"source\":\"/run/rund/.shm\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"rbind\",\"ro\"]"),
+              "\"source\":\"/run/rund/.shm/%s\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"rbind\",\"ro\"]"
+                  .formatted(sandbox.sharedMemory.orElseThrow().name())),
           sandbox.createdSpec);
       assertEquals(Set.of("app-rootfs"), sandbox.openShares());
     } finally {
       Libc.umount2(shm.toString(), 2);
     }
+  }
+
+  @Test
+  void twoFileSystemsOfTheHostAreTwoSharedMemories() throws Exception {
+    runPod();
+    Map<String, Long> sizes = Map.of("1m", 1L << 20, "4m", 4L << 20, "0", 0L);
+    Set<String> names = new HashSet<>();
+    List<Path> mounted = new ArrayList<>();
+    try {
+      for (String size : sizes.keySet()) {
+        Path shm = Files.createDirectory(directory.resolve("shm-" + size));
+        Libc.mount("shm", shm.toString(), "tmpfs", 0, "size=" + size);
+        mounted.add(shm);
+        createMember(
+            "app-" + size,
+            namespacesOfPod(""),
+            "\"mounts\": [{\"destination\": \"/dev/shm\", \"type\": \"bind\", \"source\": \"%s\"}], "
+                .formatted(shm));
+        assertEquals(sizes.get(size), sandbox.sharedMemory.orElseThrow().bytes());
+        names.add(sandbox.sharedMemory.orElseThrow().name());
+      }
+    } finally {
+      mounted.forEach(shm -> Libc.umount2(shm.toString(), 2));
+    }
+    assertEquals(sizes.size(), names.size(), names::toString);
+  }
+
+  @Test
+  void filesOfASandboxWithoutPauseContainerAreThoseOfItsContainersToo() throws Exception {
+    Path file = Files.writeString(directory.resolve("resolv.conf"), "nameserver 10.96.0.10");
+    String mount = "{\"destination\": \"%s\", \"type\": \"%s\", \"source\": \"%s\"}";
+    String tmpfs = mount.formatted("/dev/shm", "tmpfs", "shm");
+    createPod(
+        "",
+        "",
+        "\"mounts\": [%s, %s], "
+            .formatted(mount.formatted("/etc/resolv.conf", "bind", file), tmpfs));
+    manager.start(NS, "pod", "");
+    createMember("app", namespacesOfPod(""), "\"mounts\": [%s], ".formatted(tmpfs));
+    assertEquals(Set.of("app-rootfs", "app-mount-0"), sandbox.openShares());
+    assertTrue(
+        sandbox.createdSpec.contains(
+            "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/run/rund/.shares/app-mount-0\",\"options\":[\"rw\"]}"),
+        sandbox.createdSpec);
+    assertEquals("pod", sandbox.sharedMemory.orElseThrow().name());
+    assertTrue(sandbox.createdSpec.contains("/run/rund/.shm/pod"), sandbox.createdSpec);
+    manager.destroy(NS, "app");
+
+    String own = mount.formatted("/etc/resolv.conf", "bind", file) + ", ";
+    createMember("own", namespacesOfPod(""), "\"mounts\": [%s%s], ".formatted(own, tmpfs));
+    assertEquals(Set.of("own-rootfs", "own-mount-0"), sandbox.openShares());
   }
 
   @Test

@@ -14,6 +14,7 @@ import io.rund.shim.wire.sandbox.CreateSandboxRequest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 
 /**
  * The OCI specification of a sandbox that has no pause container: what CRI's pod sandbox controller
@@ -40,7 +41,7 @@ final class SandboxSpec {
     }
   }
 
-  private static ObjectNode make(CreateSandboxRequest request) {
+  private static ObjectNode make(CreateSandboxRequest request) throws IOException {
     PodSandboxConfig config = config(request.getOptions());
     ObjectNode spec = JSON.createObjectNode().put("ociVersion", "1.1.0");
     ObjectNode process = spec.putObject("process").put("cwd", "/");
@@ -50,6 +51,7 @@ final class SandboxSpec {
     if (!config.getHostname().isEmpty()) {
       spec.put("hostname", config.getHostname());
     }
+    mounts(spec.putArray("mounts"), PodFiles.write(config, Path.of(request.getBundlePath())));
     ObjectNode annotations = spec.putObject("annotations");
     config.getAnnotationsMap().forEach(annotations::put);
     request.getAnnotationsMap().forEach(annotations::put);
@@ -58,6 +60,21 @@ final class SandboxSpec {
         .put(CRI + "sandbox-id", request.getSandboxId());
     linux(spec.putObject("linux"), annotations, request, config.getLinux());
     return spec;
+  }
+
+  /** What each container of the pod is to have, since containerd gives it to none. */
+  private static void mounts(ArrayNode mounts, Map<String, Path> files) {
+    mounts.addObject().put("destination", "/dev/shm").put("type", "tmpfs").put("source", "shm");
+    files.forEach(
+        (destination, file) ->
+            mounts
+                .addObject()
+                .put("destination", destination)
+                .put("type", "bind")
+                .put("source", file.toString())
+                .putArray("options")
+                .add("rbind")
+                .add("rprivate"));
   }
 
   private static void linux(

@@ -13,6 +13,7 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.ttrpc.TtrpcServer;
 import io.rund.core.ttrpc.TtrpcSocket;
+import io.rund.shim.wire.pod.DNSConfig;
 import io.rund.shim.wire.pod.LinuxContainerResources;
 import io.rund.shim.wire.pod.LinuxPodSandboxConfig;
 import io.rund.shim.wire.pod.PodSandboxConfig;
@@ -162,6 +163,13 @@ class SandboxServiceTest {
     create(
         PodSandboxConfig.newBuilder()
             .setHostname("web")
+            .setDnsConfig(
+                DNSConfig.newBuilder()
+                    .addServers("10.96.0.10")
+                    .addServers("fd00::10")
+                    .addSearches("e2e.svc.cluster.local")
+                    .addSearches("cluster.local")
+                    .addOptions("ndots:5"))
             .putAnnotations("io.rund.memory", "1G")
             .setLinux(
                 LinuxPodSandboxConfig.newBuilder()
@@ -181,6 +189,35 @@ class SandboxServiceTest {
     assertEquals("1024", spec.path("linux").path("sysctl").path("net.core.somaxconn").asText());
     assertEquals(
         "/run/netns/pod", spec.path("linux").path("namespaces").path(4).path("path").asText());
+    assertEquals(
+        """
+        search e2e.svc.cluster.local cluster.local
+        nameserver 10.96.0.10
+        nameserver fd00::10
+        options ndots:5
+        """,
+        mounted(spec, "/etc/resolv.conf"));
+    assertEquals("web\n", mounted(spec, "/etc/hostname"));
+    assertEquals(Files.readString(Path.of("/etc/hosts")), mounted(spec, "/etc/hosts"));
+  }
+
+  /** The content of the file that the specification binds there. */
+  private static String mounted(JsonNode spec, String destination) throws IOException {
+    for (JsonNode mount : spec.path("mounts")) {
+      if (mount.path("destination").asText().equals(destination)) {
+        return Files.readString(Path.of(mount.path("source").asText()));
+      }
+    }
+    throw new AssertionError("nothing is mounted at " + destination + ": " + spec);
+  }
+
+  @Test
+  void aPodThatNamesNothingHasTheHostsNames() throws Exception {
+    create(PodSandboxConfig.getDefaultInstance());
+    JsonNode spec = new ObjectMapper().readTree(bundle.resolve("config.json").toFile());
+    assertEquals(Files.readString(Path.of("/etc/resolv.conf")), mounted(spec, "/etc/resolv.conf"));
+    assertEquals(
+        Files.readString(Path.of("/proc/sys/kernel/hostname")), mounted(spec, "/etc/hostname"));
   }
 
   @Test
