@@ -72,7 +72,7 @@ soak: dist
 
 matrix: dist
 	@$(mvn) -Dspotless.check.skip -Pe2e,matrix -pl src-test -am test-compile failsafe:integration-test@containerd-1.7 \
-		failsafe:integration-test@containerd-2 failsafe:integration-test@cold failsafe:verify@verify
+		failsafe:integration-test@containerd-2 failsafe:integration-test@cgroup-v1 failsafe:integration-test@cold failsafe:verify@verify
 
 bench: dist
 	@$(mvn) -q test-compile -Dspotless.check.skip

@@ -85,7 +85,7 @@ vm_start() {
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \
     -kernel "$lab/vmlinuz" -initrd "$lab/initramfs.cpio" \
-    -append "console=ttyS0 panic=-1 mitigations=off tsc=reliable isolcpus=0 quiet rund.lab=$lab" \
+    -append "console=ttyS0 panic=-1 mitigations=off tsc=reliable isolcpus=0 quiet rund.lab=$lab rund.cgroup=${RUND_CGROUP:-2}" \
     >"$run/qemu.log" 2>&1 9>&-
 }
 

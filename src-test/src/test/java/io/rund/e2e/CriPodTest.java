@@ -31,6 +31,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * pod's handler say what is right; {@code RUND_HANDLERS} names one of them alone.
  */
 @E2e
+@Tag("cgroup")
 @Tag("containerd")
 @ParameterizedClass
 @MethodSource("handlers")

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.rund.e2e.cri.wire.ContainerConfig;
 import io.rund.e2e.cri.wire.LinuxContainerResources;
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The host's scheduler holds a sandbox to its CPU quota, whatever runs in it. */
 @E2e
+@Tag("cgroup")
 class HostCpuTest {
   /**
    * Shell: used NAME THREAD says how much of one of the host's CPUs, in thousandths, the vCPU of a

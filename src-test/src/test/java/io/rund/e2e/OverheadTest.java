@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What a sandbox costs. */
 @E2e
+@Tag("cgroup")
 class OverheadTest {
   private static final long MIB = 1 << 20;
 
