@@ -96,7 +96,7 @@ kill_containerd() {
 }
 start_containerd() {
   ulimit -n 1048576
-  setsid "${containerd[@]}" </dev/null >>"$RUND_LAB_LOG" 2>&1 &
+  env -u RUND_CONFIG setsid "${containerd[@]}" </dev/null >>"$RUND_LAB_LOG" 2>&1 &
   echo $! >"${containerd[2]%/*}/containerd.pid"
   disown
   until_true 120 ctr version

@@ -11,6 +11,7 @@ import io.rund.e2e.cri.wire.LinuxContainerResources;
 import io.rund.e2e.cri.wire.LinuxContainerSecurityContext;
 import io.rund.e2e.cri.wire.PodSandboxConfig;
 import io.rund.e2e.cri.wire.SecurityProfile;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -56,6 +57,9 @@ class CriDifferentialTest {
           "kernel.shm_rmid_forced", "1",
           "kernel.msgmax", "16384",
           "fs.mqueue.msg_max", "20");
+
+  /** A file of the node with a seccomp profile. */
+  private static final String PROFILE = "/tmp/no-new-namespaces.json";
 
   /** What there is to see beside the probe's view. */
   private static final String LOOK =
@@ -108,6 +112,12 @@ class CriDifferentialTest {
               "seccomp",
               security -> security.setSeccomp(profile(SecurityProfile.ProfileType.RuntimeDefault))),
           Variant.secured(
+              "profile",
+              security ->
+                  security.setSeccomp(
+                      profile(SecurityProfile.ProfileType.Localhost).toBuilder()
+                          .setLocalhostRef(PROFILE))),
+          Variant.secured(
               "unconfined",
               security ->
                   security
@@ -142,6 +152,14 @@ class CriDifferentialTest {
   @BeforeEach
   void forTheLabsCri() {
     LabExtension.prepareCri();
+    Lab.script(
+            Duration.ofMinutes(1),
+            """
+            echo '{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+              "syscalls": [{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}' >"$1"
+            """,
+            PROFILE)
+        .expectExit(0);
   }
 
   private static void configure(PodSandboxConfig.Builder pod) {
@@ -195,7 +213,10 @@ class CriDifferentialTest {
     assertSees(views, "nothing", "status.Seccomp", "0");
     assertSees(views, "nothing", "var", "tmp");
     assertSees(views, "user", "status.Uid", "1000 1000 1000 1000");
+    assertSees(views, "nothing", "namespace", "new");
     assertSees(views, "seccomp", "status.Seccomp", "2");
+    assertSees(views, "profile", "status.Seccomp", "2");
+    assertSees(views, "profile", "namespace", "");
     assertSees(views, "unconfined", "status.NoNewPrivs", "1");
     assertSees(views, "read-only", "tmp", "");
     assertSees(views, "paths", "var", "");
