@@ -38,18 +38,29 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
   private static final int SANDBOX_DESCRIPTORS = 1 << 18;
 
   /** What is learnt of this host once, and needed for each VM. */
-  private record Host(KvmSystem kvm, Boot boot, int maxVcpus) {
+  private record Host(KvmSystem kvm, SpareVms vms, Boot boot, int maxVcpus)
+      implements AutoCloseable {
     static Host open() {
       KvmSystem kvm = KvmSystem.open();
       try {
         boolean tscDeadline = kvm.extension(KvmAbi.Cap.TSC_DEADLINE_TIMER) != 0;
         Boot boot = new Boot(kvm.supportedCpuid(), tscDeadline);
         int maxVcpus = Math.min(kvm.extension(KvmAbi.Cap.MAX_VCPUS), Boot.MAX_VCPUS);
-        return new Host(kvm, boot, maxVcpus);
+        return new Host(kvm, new SpareVms(kvm), boot, maxVcpus);
       } catch (RuntimeException e) {
         kvm.close();
         throw e;
       }
+    }
+
+    Machine.Parts parts() {
+      return new Machine.Parts(kvm, vms, boot);
+    }
+
+    @Override
+    public void close() {
+      vms.close();
+      kvm.close();
     }
   }
 
@@ -83,14 +94,14 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
               .formatted(config.id(), config.vcpus(), current.maxVcpus()));
     }
     EventLoop loop = nextLoop();
-    Machine machine = Machine.build(config, slots(config), current.kvm(), current.boot(), loop);
+    Machine machine = Machine.build(config, slots(config), current.parts(), loop);
     return new KvmVirtualMachine(this, config, machine, loop, Optional.empty());
   }
 
   VirtualMachine clone(VmConfig config, MachineState state) {
     Host current = host();
     EventLoop loop = nextLoop();
-    Machine machine = Machine.clone(config, state, current.kvm(), current.boot(), loop);
+    Machine machine = Machine.clone(config, state, current.parts(), loop);
     return new KvmVirtualMachine(this, config, machine, loop, Optional.of(state));
   }
 
@@ -128,7 +139,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     loops.forEach(EventLoop::close);
     fsThreads.close();
     if (host != null) {
-      host.kvm().close();
+      host.close();
       host = null;
     }
   }

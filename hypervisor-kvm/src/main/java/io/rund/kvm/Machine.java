@@ -60,6 +60,9 @@ final class Machine implements AutoCloseable {
     this.kvm = kvm;
   }
 
+  /** What the machines of a host are made with. */
+  record Parts(KvmSystem kvm, SpareVms vms, Boot boot) {}
+
   /** Puts a kernel into RAM and its first instruction into the vCPUs, or the state of others. */
   private interface Filler {
     void fill(KvmVm vm, List<KvmVcpu> cpus, List<Integer> slotIrqs);
@@ -68,12 +71,21 @@ final class Machine implements AutoCloseable {
   /**
    * @param slots number of virtio-mmio slots
    */
-  static Machine build(VmConfig config, int slots, KvmSystem kvm, Boot boot, EventLoop loop) {
-    Machine machine = new Machine(config.id(), kvm);
+  static Machine build(VmConfig config, int slots, Parts parts, EventLoop loop) {
+    Machine machine = new Machine(config.id(), parts.kvm());
     try {
       GuestMemory ram = GuestMemory.allocate("rund-" + config.id(), config.memoryBytes());
       machine.assemble(
-          config, slots, loop, ram, (vm, cpus, irqs) -> boot.load(config, ram, cpus, irqs));
+          config,
+          slots,
+          loop,
+          parts.vms(),
+          ram,
+          (vm, cpus, irqs) -> {
+            // It has counted since the VM was made.
+            vm.setClock(0);
+            parts.boot().load(config, ram, cpus, irqs);
+          });
       return machine;
     } catch (Throwable t) {
       machine.close();
@@ -82,17 +94,17 @@ final class Machine implements AutoCloseable {
   }
 
   /** The devices that the state knows are to be plugged, then {@link #restoreDevices}. */
-  static Machine clone(
-      VmConfig config, MachineState state, KvmSystem kvm, Boot boot, EventLoop loop) {
-    Machine machine = new Machine(config.id(), kvm);
+  static Machine clone(VmConfig config, MachineState state, Parts parts, EventLoop loop) {
+    Machine machine = new Machine(config.id(), parts.kvm());
     try {
       machine.assemble(
           config,
           state.slots().size(),
           loop,
+          parts.vms(),
           GuestMemory.clone(state.ram()),
           (vm, cpus, irqs) -> {
-            boot.identify(cpus);
+            parts.boot().identify(cpus);
             state.restore(vm, cpus);
           });
       return machine;
@@ -103,10 +115,9 @@ final class Machine implements AutoCloseable {
   }
 
   private void assemble(
-      VmConfig config, int count, EventLoop loop, GuestMemory ram, Filler filler) {
+      VmConfig config, int count, EventLoop loop, SpareVms vms, GuestMemory ram, Filler filler) {
     memory = own(ram);
-    vm = own(kvm.createVm());
-    Boot.prepare(vm);
+    vm = own(vms.take());
     vm.addMemory(memory);
     for (int pin = 0; pin < Math.min(PINS, count); pin++) {
       irqs.add(own(new IrqFd(vm, FIRST_PIN + pin)));

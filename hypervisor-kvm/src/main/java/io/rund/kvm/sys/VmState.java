@@ -64,9 +64,7 @@ public final class VmState {
         struct.copyFrom(MemorySegment.ofArray(irqchip));
         vm.control("interrupt controllers", KvmAbi.Ioctl.SET_IRQCHIP, struct);
       }
-      MemorySegment clock = arena.allocate(KvmAbi.Clock.SIZE, Long.BYTES);
-      clock.set(ValueLayout.JAVA_LONG, KvmAbi.Clock.NANOS, clockNanos);
-      vm.control("clock", KvmAbi.Ioctl.SET_CLOCK, clock);
     }
+    vm.setClock(clockNanos);
   }
 }
