@@ -58,9 +58,9 @@ class SignalTest {
             """,
             Lab.id("signal"))
         .expect("exec_failed", "1")
-        .expectWords("exec", "not found")
+        .expectWords("exec", "no exec gone")
         .expect("stopped_failed", "1")
-        .expectWords("stopped", "not found")
+        .expectWords("stopped", "already finished")
         .expect("removed_failed", "1")
         .expectWords("removed", "not found");
   }
