@@ -78,7 +78,7 @@ bool bundle_create(const Rund__Agent__V1__CreateContainerRequest *request,
     if (mkdir(directory.text, 0700) != 0 || mkdir(rootfs.text, 0755) != 0) {
         fail_errno(failure, "making %s", rootfs.text);
     } else if (write_config(request, failure) && note_shares(request, container, failure) &&
-               shm_mount(request->shared_memory, failure) &&
+               shm_mount(request, failure) &&
                (!has_rootfs(request) ||
                 (container->mounted = mount_rootfs(request, rootfs.text, failure)))) {
         return true;

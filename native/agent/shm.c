@@ -35,11 +35,8 @@ static bool make(const char *path, uint64_t bytes, struct failure *failure) {
     return true;
 }
 
-bool shm_mount(const Rund__Agent__V1__SharedMemory *memory, struct failure *failure) {
+static bool mount_one(const Rund__Agent__V1__SharedMemory *memory, struct failure *failure) {
     char path[PATH_MAX];
-    if (memory == NULL) {
-        return true;
-    }
     if (!id_check("shared memory", memory->name, failure)) {
         return false;
     }
@@ -48,4 +45,13 @@ bool shm_mount(const Rund__Agent__V1__SharedMemory *memory, struct failure *fail
     bool done = make(path, memory->bytes, failure);
     pthread_mutex_unlock(&mutex);
     return done;
+}
+
+bool shm_mount(const Rund__Agent__V1__CreateContainerRequest *request, struct failure *failure) {
+    for (size_t i = 0; i < request->n_shared_memories; i++) {
+        if (!mount_one(request->shared_memories[i], failure)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -4,5 +4,5 @@
 #include "failure.h"
 #include "rund/agent/v1/agent.pb-c.h"
 
-// Mounts it, unless it is mounted; NULL is none. Without the lock.
-bool shm_mount(const Rund__Agent__V1__SharedMemory *memory, struct failure *failure);
+// Mounts those that a container sees, unless they are mounted. Without the lock.
+bool shm_mount(const Rund__Agent__V1__CreateContainerRequest *request, struct failure *failure);

@@ -158,7 +158,8 @@ static struct answer create_with(const char *id, const char *spec,
     request.shares = (char **)&share;
     request.n_shares = share[0] != '\0';
     request.stdio = &stdio;
-    request.shared_memory = shared_memory;
+    request.shared_memories = &shared_memory;
+    request.n_shared_memories = shared_memory != NULL;
     return call("CreateContainer", &request.base, NULL);
 }
 

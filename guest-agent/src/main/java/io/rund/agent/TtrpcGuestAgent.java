@@ -87,14 +87,12 @@ final class TtrpcGuestAgent implements GuestAgent {
             .setSpecJson(ByteString.copyFrom(specJson))
             .addAllShares(config.shares())
             .setStdio(stdio(config.stdio()));
-    config
-        .sharedMemory()
-        .ifPresent(
-            memory ->
-                request.setSharedMemory(
-                    io.rund.agent.wire.SharedMemory.newBuilder()
-                        .setName(memory.name())
-                        .setBytes(memory.bytes())));
+    for (SharedMemory memory : config.sharedMemories()) {
+      request.addSharedMemories(
+          io.rund.agent.wire.SharedMemory.newBuilder()
+              .setName(memory.name())
+              .setBytes(memory.bytes()));
+    }
     switch (config.rootfs()) {
       case BlockRootfs(int slot, String fsType, List<String> options) ->
           request.setRootfs(

@@ -4,7 +4,6 @@ import io.rund.core.network.InterfaceConfig;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -74,13 +73,13 @@ public interface GuestAgent extends ContainerAgent {
    *
    * @param shares names of all shares that the container uses; the agent lets go of them when the
    *     container is deleted
-   * @param sharedMemory what it sees as /dev/shm, if others of its pod may see it too
+   * @param sharedMemories what it sees, and others of its pod may see too
    */
   record ContainerConfig(
       String id,
       Rootfs rootfs,
       List<String> shares,
-      Optional<SharedMemory> sharedMemory,
+      List<SharedMemory> sharedMemories,
       StdioPorts stdio) {}
 
   /**

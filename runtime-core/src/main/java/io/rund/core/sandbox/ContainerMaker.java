@@ -166,7 +166,7 @@ final class ContainerMaker {
                   request.id(),
                   files.guestRoot(),
                   files.shareNames(),
-                  files.sharedMemory(),
+                  files.sharedMemories(),
                   io.ports()),
               specJson);
       if (guestSpec.readOnlyRoot()) {

@@ -41,7 +41,7 @@ final class HostFiles implements AutoCloseable {
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
   private final boolean inPod;
-  private Optional<SharedMemory> sharedMemory = Optional.empty();
+  private final List<SharedMemory> sharedMemories = new ArrayList<>();
 
   /** {@code inPod} says whether other containers share the VM. */
   HostFiles(String containerId, boolean inPod) {
@@ -54,12 +54,12 @@ final class HostFiles implements AutoCloseable {
     if (!inPod) {
       return Optional.empty();
     }
-    sharedMemory = Optional.of(memory);
+    sharedMemories.add(memory);
     return Optional.of(SHARED_MEMORY_DIRECTORY + memory.name());
   }
 
-  Optional<SharedMemory> sharedMemory() {
-    return sharedMemory;
+  List<SharedMemory> sharedMemories() {
+    return List.copyOf(sharedMemories);
   }
 
   /**

@@ -58,7 +58,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   volatile String createdSpec;
 
   volatile Rootfs createdRootfs;
-  volatile Optional<SharedMemory> sharedMemory = Optional.empty();
+  volatile List<SharedMemory> sharedMemories = List.of();
   final Set<String> inGuest = ConcurrentHashMap.newKeySet();
   final Map<String, String> sysctls = new ConcurrentHashMap<>();
   final List<String> updates = new CopyOnWriteArrayList<>();
@@ -218,7 +218,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   public int createContainer(ContainerConfig config, byte[] specJson) {
     createdSpec = new String(specJson, StandardCharsets.UTF_8);
     createdRootfs = config.rootfs();
-    sharedMemory = config.sharedMemory();
+    sharedMemories = config.sharedMemories();
     if (createFailure != null) {
       throw createFailure;
     }

@@ -363,11 +363,11 @@ class PodTest {
           namespacesOfPod(""),
           "\"mounts\": [{\"destination\": \"/dev/shm\", \"type\": \"bind\", \"source\": \"%s\", \"options\": [\"rbind\", \"ro\"]}], "
               .formatted(shm));
-      assertEquals(1 << 20, sandbox.sharedMemory.orElseThrow().bytes());
+      assertEquals(1 << 20, sandbox.sharedMemories.getFirst().bytes());
       assertTrue(
           sandbox.createdSpec.contains(
               "\"source\":\"/run/rund/.shm/%s\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"rbind\",\"ro\"]"
-                  .formatted(sandbox.sharedMemory.orElseThrow().name())),
+                  .formatted(sandbox.sharedMemories.getFirst().name())),
           sandbox.createdSpec);
       assertEquals(Set.of("app-rootfs"), sandbox.openShares());
     } finally {
@@ -391,8 +391,8 @@ class PodTest {
             namespacesOfPod(""),
             "\"mounts\": [{\"destination\": \"/dev/shm\", \"type\": \"bind\", \"source\": \"%s\"}], "
                 .formatted(shm));
-        assertEquals(sizes.get(size), sandbox.sharedMemory.orElseThrow().bytes());
-        names.add(sandbox.sharedMemory.orElseThrow().name());
+        assertEquals(sizes.get(size), sandbox.sharedMemories.getFirst().bytes());
+        names.add(sandbox.sharedMemories.getFirst().name());
       }
     } finally {
       mounted.forEach(shm -> Libc.umount2(shm.toString(), 2));
@@ -417,9 +417,20 @@ class PodTest {
         sandbox.createdSpec.contains(
             "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/run/rund/.shares/app-mount-0\",\"options\":[\"rw\"]}"),
         sandbox.createdSpec);
-    assertEquals("pod", sandbox.sharedMemory.orElseThrow().name());
+    assertEquals("pod", sandbox.sharedMemories.getFirst().name());
     assertTrue(sandbox.createdSpec.contains("/run/rund/.shm/pod"), sandbox.createdSpec);
     manager.destroy(NS, "app");
+
+    Path shm = Files.createDirectory(directory.resolve("shm"));
+    Libc.mount("shm", shm.toString(), "tmpfs", 0, "size=1m");
+    try {
+      String bind = mount.formatted("/dev/shm", "bind", shm);
+      createMember("two", namespacesOfPod(""), "\"mounts\": [%s, %s], ".formatted(tmpfs, bind));
+      assertEquals(2, sandbox.sharedMemories.size(), "that which is covered is mounted, too");
+      manager.destroy(NS, "two");
+    } finally {
+      Libc.umount2(shm.toString(), 2);
+    }
 
     String own = mount.formatted("/etc/resolv.conf", "bind", file) + ", ";
     createMember("own", namespacesOfPod(""), "\"mounts\": [%s%s], ".formatted(own, tmpfs));
