@@ -136,13 +136,13 @@ class CloneTest {
                 for cpus in 2 4; do
                   size="--annotation io.rund.vcpus=$cpus"
                   until_true 240 clone "$1-$cpus-first" $size; say "template" $?
-                  for i in 1 2 3; do
+                  for i in 1 2; do
                     sandbox $size $image "$1-$cpus-$i" sh -c '
-                      busy() { i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; }
+                      busy() { i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; }
                       echo cpus=$(nproc)
                       for cpu in $(seq $(nproc)); do busy & done
                       wait
-                      exec probe ring 50'
+                      exec probe ring 20'
                     say status $?
                   done
                 done
@@ -151,7 +151,7 @@ class CloneTest {
                 """,
             Lab.id("cpus"));
     assertEquals(List.of("0", "0"), result.values("template"), result::toString);
-    assertEquals(List.of("2", "2", "2", "4", "4", "4"), result.values("cpus"), result::toString);
+    assertEquals(List.of("2", "2", "4", "4"), result.values("cpus"), result::toString);
     assertEquals(result.values("cpus"), result.values("ring"), result::toString);
     assertEquals(List.of("0"), distinct(result, "backwards"), result::toString);
     assertEquals(List.of("0"), distinct(result, "status"), result::toString);
