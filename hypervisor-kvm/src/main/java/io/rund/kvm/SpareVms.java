@@ -45,9 +45,18 @@ final class SpareVms implements AutoCloseable {
 
   private synchronized Optional<KvmVm> takeSpare() {
     if (maker.isEmpty() && !closed) {
-      maker = Optional.of(Thread.ofPlatform().daemon().name("rund-spare-vms").start(this::refill));
+      startMaker();
     }
     return Optional.ofNullable(spare.poll());
+  }
+
+  /** A host that has no thread to give now may have a VM all the same. */
+  private void startMaker() {
+    try {
+      maker = Optional.of(Thread.ofPlatform().daemon().name("rund-spare-vms").start(this::refill));
+    } catch (OutOfMemoryError e) {
+      log.debug("no thread that makes spare VMs", e);
+    }
   }
 
   private KvmVm make() {
