@@ -22,7 +22,7 @@ final class PodFiles {
   static Map<String, Path> write(PodSandboxConfig config, Path folder) throws IOException {
     Map<String, Path> files = new TreeMap<>();
     put(files, folder, "hostname", hostname(config) + "\n");
-    put(files, folder, "hosts", Files.readString(ETC.resolve("hosts")));
+    put(files, folder, "hosts", ofHost("hosts"));
     put(files, folder, "resolv.conf", resolvConf(config.getDnsConfig()));
     return files;
   }
@@ -30,6 +30,12 @@ final class PodFiles {
   private static void put(Map<String, Path> files, Path folder, String name, String content)
       throws IOException {
     files.put(ETC.resolve(name).toString(), Files.writeString(folder.resolve(name), content));
+  }
+
+  /** The host's own file; empty where it has none. */
+  private static String ofHost(String name) throws IOException {
+    Path file = ETC.resolve(name);
+    return Files.exists(file) ? Files.readString(file) : "";
   }
 
   private static String hostname(PodSandboxConfig config) throws IOException {
@@ -44,7 +50,7 @@ final class PodFiles {
     line(lines, "search", dns.getSearchesList());
     dns.getServersList().forEach(server -> line(lines, "nameserver", List.of(server)));
     line(lines, "options", dns.getOptionsList());
-    return lines.isEmpty() ? Files.readString(ETC.resolve("resolv.conf")) : lines.toString();
+    return lines.isEmpty() ? ofHost("resolv.conf") : lines.toString();
   }
 
   private static void line(StringBuilder lines, String keyword, List<String> values) {
