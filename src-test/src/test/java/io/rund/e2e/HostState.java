@@ -42,6 +42,18 @@ record HostState(Map<String, Integer> counts) {
     return new HostState(counts);
   }
 
+  /** What there is when nothing changes any more: VMs are made in advance, and threads end. */
+  static HostState settled() {
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    HostState before = take();
+    HostState now = take();
+    while (!now.equals(before) && System.nanoTime() < end) {
+      before = now;
+      now = take();
+    }
+    return now;
+  }
+
   /** A line without what differs from one time to the next; empty for what does not matter. */
   private static String item(String line) {
     String[] parts = line.split("\t", 2);

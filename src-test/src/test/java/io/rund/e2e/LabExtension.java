@@ -68,7 +68,7 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
             """,
             archive)
         .expectExit(0);
-    baseline = HostState.take();
+    baseline = HostState.settled();
   }
 
   /** Gives containerd's CRI plugin its images and makes its first pod; once a run. */
@@ -86,7 +86,7 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
           .expectExit(0);
       // What stays after a first pod, such as a bridge, is there from then on.
       new CriPod("runc").close();
-      baseline = HostState.take();
+      baseline = HostState.settled();
       criPrepared = true;
     }
   }
@@ -118,7 +118,7 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
     }
     showLogs(context);
     Lab.script(LONG, "sweep");
-    baseline = HostState.take();
+    baseline = HostState.settled();
   }
 
   private static void showLogs(ExtensionContext context) {
@@ -126,8 +126,11 @@ final class LabExtension implements BeforeAllCallback, AfterEachCallback {
         Lab.script(
             LONG,
             """
-            echo '--- engine.log ---'; engine_log 60
-            for engine in $(engines); do echo "--- descriptors of $engine ---"; readlink /proc/$engine/fd/*; done
+            echo '--- engine.log ---'; engine_log 30
+            for engine in $(engines); do
+              echo "--- descriptors of $engine, but for its program ---"
+              readlink /proc/$engine/fd/* | grep -v '[.]jar$' | sed 's/\\[[0-9]*\\]/[]/' | sort | uniq -c
+            done
             echo '--- containerd.log ---'; tail -n 30 "$RUND_LAB_LOG"
             """);
     System.err.printf("%s failed:%n%s%n", context.getDisplayName(), logs.out());

@@ -177,7 +177,7 @@ class PodsByAnnotationsTest {
   void annotationsSizeThePodsVm() {
     script(
             """
-            variant 'annotations = ["io.rund.memory", "io.rund.vcpus"]'
+            variant 'annotations = ["io.rund.memory", "io.rund.vcpus"]' 'clone = false'
             pod_flags="--annotation io.kubernetes.cri.container-type=sandbox"
             launch $pod_flags --annotation io.kubernetes.cri.sandbox-memory=$((100 << 20)) \
               --annotation io.kubernetes.cri.sandbox-cpu-quota=150000 \

@@ -21,7 +21,7 @@ public final class BalloonDevice implements VirtioDevice {
   /** Behind inflateq and deflateq; those between have features of their own (5.5.2, 5.5.3). */
   private static final int REPORTING_QUEUE = 2;
 
-  /** Linux reports 32 blocks at a time (PAGE_REPORTING_CAPACITY). */
+  /** Linux reports 32 blocks at a time (PAGE_REPORTING_CAPACITY), our guest kernel 4. */
   private static final int QUEUE_SIZE = 32;
 
   /**
