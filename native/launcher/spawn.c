@@ -19,7 +19,7 @@
 
 // A JVM starts in well under a second; software emulation and a loaded machine take many times
 // that.
-enum { START_MILLIS = 180 * 1000, READY_FD = 3, LAST_WORDS = 2048 };
+enum { START_MILLIS = 180 * 1000, READY_FD = 3, LAST_WORDS = 2048, LOG_TAIL = 1 << 20 };
 
 static const long CGROUP2_MAGIC = 0x63677270; // include/uapi/linux/magic.h
 
@@ -128,18 +128,25 @@ static _Noreturn void become_engine(const char *program, char *const *arguments,
     _exit(127);
 }
 
+// The end of the log, or the beginning of a JVM's report of its own death, where the reason is.
 static void copy_last_words(const char *log) {
-    char words[LAST_WORDS + 1];
+    static const char report[] = "# A fatal error has been detected";
+    static char tail[LOG_TAIL + 1];
     FILE *file = fopen(log, "re");
     if (file == NULL) {
         return;
     }
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
-    fseek(file, size > LAST_WORDS ? size - LAST_WORDS : 0, SEEK_SET);
-    words[fread(words, 1, LAST_WORDS, file)] = '\0';
+    fseek(file, size > LOG_TAIL ? size - LOG_TAIL : 0, SEEK_SET);
+    size_t length = fread(tail, 1, LOG_TAIL, file);
+    tail[length] = '\0';
     fclose(file);
-    fputs(words, stderr);
+    const char *words = strstr(tail, report);
+    if (words == NULL) {
+        words = tail + (length > LAST_WORDS ? length - LAST_WORDS : 0);
+    }
+    fprintf(stderr, "%.*s\n", LAST_WORDS, words);
 }
 
 // Reads what the engine says until it says ready or closes its end. False when it is silent for too
@@ -178,7 +185,7 @@ static void await_ready(pid_t pid, int ready, const struct engine *engine) {
         fail("the engine cannot start: %s", answer);
     }
     fprintf(stderr,
-            "containerd-shim-rund-v2: the engine ended while it started (%s %d). %s ends with:\n",
+            "containerd-shim-rund-v2: the engine ended while it started (%s %d). From %s:\n",
             WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), engine->log);
     copy_last_words(engine->log);

@@ -6,6 +6,7 @@
 //   refuse   says on the ready descriptor why it cannot start
 //   die      writes to its log and exits with status 3
 //   crash    is killed by a signal
+//   report   writes what a JVM writes when it dies of its own fault, which is long, and is killed
 // It appends its pid to $RUND_FAKE_STARTS, and its arguments to $RUND_FAKE_STARTS.arguments.
 #include <fcntl.h>
 #include <signal.h>
@@ -85,6 +86,15 @@ int main(int argc, char **argv) {
     if (strcmp(behaviour, "die") == 0) {
         fprintf(stderr, "java.lang.Error: last words\n");
         return 3;
+    }
+    if (strcmp(behaviour, "report") == 0) {
+        fprintf(stderr, "#\n# A fatal error has been detected by the Java Runtime Environment:\n"
+                        "#\n# Problematic frame:\n");
+        for (int line = 0; line < 4000; line++) {
+            fprintf(stderr, "line %d of what there was\n", line);
+        }
+        fflush(stderr);
+        raise(SIGKILL);
     }
     if (strcmp(behaviour, "crash") == 0) {
         raise(SIGKILL);

@@ -189,6 +189,9 @@ check "with its status" contains "$errors" "(status 3)"
 RUND_FAKE=crash
 run default one start
 check "a crashed engine is told from one that exits" contains "$errors" "(signal 9)"
+RUND_FAKE=report
+run default one start
+check "of a JVM's report of its own death the beginning is shown" contains "$errors" "Problematic frame"
 mv "$work/rund/libexec/rund-engine" "$work/engine"
 run default one start
 check "an incomplete installation is named" contains "$errors" "cannot execute $work/rund/libexec/rund-engine"
