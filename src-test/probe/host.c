@@ -60,10 +60,24 @@ static void show_memfd(const char *path) {
     }
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* What a JVM opens of its own program, when it first needs a class that is in there, and keeps. */
+static bool is_program(const char *target) {
+    return (strstr(target, "/rund/lib/") && ends_with(target, ".jar")) ||
+           ends_with(target, "/rund/jre/lib/modules");
+}
+
 static void show_descriptor(const char *path) {
     static const char *kinds[] = {"anon_inode:", "socket:", "pipe:", "/memfd:", "/dev/", "/run/"};
     char target[PATH_MAX];
     link_of(path, target, sizeof target);
+    if (is_program(target)) {
+        return;
+    }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strncmp(target, kinds[i], strlen(kinds[i])) == 0) {
             printf("descriptor\t%s\n", target);
