@@ -19,8 +19,15 @@ class RamTemplateTest {
   /** In the first and the last chunk, in the middle of one, and at the end of a page. */
   private static final List<Long> PLACES = List.of(0L, 5 * MIB + 4088, 6 * MIB, SIZE - 8);
 
+  /** A chunk with no page of zeros, which is a huge page where the host has some. */
+  private static final long FULL = 8 * MIB;
+
+  private static final long FULL_END = 10 * MIB;
+  private static final long SEVENS = 0x0707070707070707L;
+
   private static RamTemplate template() {
     try (GuestMemory memory = GuestMemory.allocate("test", SIZE)) {
+      memory.slice(FULL, FULL_END - FULL).fill((byte) 7);
       PLACES.forEach(place -> memory.putLong(place, place + 1));
       return memory.toTemplate("test-template");
     }
@@ -32,9 +39,16 @@ class RamTemplateTest {
         GuestMemory clone = GuestMemory.clone(template)) {
       assertEquals(SIZE, clone.size());
       for (long at = 0; at < SIZE; at += 8) {
-        assertEquals(PLACES.contains(at) ? at + 1 : 0, clone.getLong(at), "at " + at);
+        assertEquals(expected(at), clone.getLong(at), "at " + at);
       }
     }
+  }
+
+  private static long expected(long at) {
+    if (at >= FULL && at < FULL_END) {
+      return SEVENS;
+    }
+    return PLACES.contains(at) ? at + 1 : 0;
   }
 
   @Test
@@ -42,7 +56,7 @@ class RamTemplateTest {
     try (RamTemplate template = template();
         GuestMemory one = GuestMemory.clone(template);
         GuestMemory other = GuestMemory.clone(template)) {
-      for (long place : List.of(0L, 3 * MIB, 6 * MIB)) {
+      for (long place : List.of(0L, 3 * MIB, 6 * MIB, FULL + 4096)) {
         long before = other.getLong(place);
         one.putLong(place, 42);
         assertEquals(before, other.getLong(place));
@@ -63,6 +77,7 @@ class RamTemplateTest {
       clone.discard(4 * MIB, 8 * MIB);
       assertEquals(5 * MIB + 4089, clone.getLong(5 * MIB + 4088));
       assertEquals(0, clone.getLong(4 * MIB));
+      assertEquals(SEVENS, clone.getLong(FULL));
       assertEquals(0, clone.getLong(12 * MIB - 8));
       assertEquals(0x0101010101010101L, clone.getLong(4 * MIB - 8));
       assertEquals(0x0101010101010101L, clone.getLong(12 * MIB));
