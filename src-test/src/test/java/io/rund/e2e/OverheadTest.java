@@ -23,16 +23,17 @@ class OverheadTest {
         Lab.script(
             Duration.ofMinutes(6),
             """
-            part() { rund overhead "$1" --json | sed -n 's/.*"'"$2"'" : "*\\([0-9]*\\).*/\\1/p'; }
+            part() { sed -n 's/.*"'"$1"'" : "*\\([0-9]*\\).*/\\1/p' $work/overhead; }
             inside() { ctr task exec --exec-id "x$RANDOM" "$id" "$@"; }
             id=$1
             launch $image "$id" probe sleep || exit 1
+            rund overhead "$id" --json >$work/overhead
             for what in guest_ram anchors engine_share beyond_guest_ram kernel_reserved kernel_and_agent left; do
-              say $what "$(part "$id" $what)"
+              say $what "$(part $what)"
             done
             say total "$(inside awk '/MemTotal/ { print $2 }' /proc/meminfo)"
-            say memory "$(rund overhead "$id" --json | grep -o '"[0-9]*Mi"')"
-            say cpu "$(rund overhead "$id" --json | grep -o '"[0-9]*m"')"
+            say memory "$(grep -o '"[0-9]*Mi"' $work/overhead)"
+            say cpu "$(grep -o '"[0-9]*m"' $work/overhead)"
             discard "$id"
             """,
             Lab.id("overhead"));
