@@ -75,6 +75,7 @@ final class SandboxBoot implements AutoCloseable {
           cloning
               ? cloneOrBoot(vm, hostname, prepare, timeline)
               : guests.boot(vm, hostname, prepare, timeline);
+      long entering = System.nanoTime();
       cpu.enter(guest.vm().vcpuThreads());
       // Not before, since a boot at the pace of a small quota helps nobody.
       Sandbox sandbox =
@@ -89,6 +90,7 @@ final class SandboxBoot implements AutoCloseable {
               network,
               cpu);
       sandbox.cpuShare(share);
+      timeline.phase("enter cgroup", entering);
       return sandbox;
     } catch (Throwable e) {
       try (cpu;
@@ -123,7 +125,7 @@ final class SandboxBoot implements AutoCloseable {
     if (template.isPresent()) {
       GuestStart.Started clone = clone(shape, template.get(), vm.id(), hostname, timeline);
       if (clone != null) {
-        return prepared(clone, prepare);
+        return prepared(clone, prepare, timeline);
       }
     }
     GuestStart.Started booted = guests.boot(vm, hostname, prepare, timeline);
@@ -145,9 +147,11 @@ final class SandboxBoot implements AutoCloseable {
 
   /** What a cold guest finds at boot, a clone finds later: it is plugged once the clone works. */
   private static GuestStart.Started prepared(
-      GuestStart.Started clone, Consumer<VirtualMachine> prepare) {
+      GuestStart.Started clone, Consumer<VirtualMachine> prepare, Timeline timeline) {
+    long began = System.nanoTime();
     try {
       prepare.accept(clone.vm());
+      timeline.phase("plug devices", began);
       return clone;
     } catch (Throwable e) {
       clone.vm().close();
