@@ -3,6 +3,7 @@ package io.rund.kvm.virtio.fs;
 import io.rund.core.linux.Fd;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
+import io.rund.kvm.fs.WorkerCredentials;
 import io.rund.kvm.virtio.VirtioDevice;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -68,6 +69,7 @@ public final class FsThreads implements AutoCloseable {
 
   /** Without a thread so far; the first comes with the first watch. */
   public FsThreads() {
+    WorkerCredentials.prepareEngine();
     control(Linux.EPOLL_CTL_ADD, closing, Linux.EPOLLIN, CLOSING);
   }
 
