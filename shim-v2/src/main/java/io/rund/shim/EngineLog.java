@@ -6,7 +6,6 @@ import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.spi.Configurator;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.classic.spi.ThrowableProxyUtil;
-import ch.qos.logback.core.FileAppender;
 import ch.qos.logback.core.LayoutBase;
 import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
 import ch.qos.logback.core.spi.ContextAwareBase;
@@ -25,6 +24,9 @@ import org.slf4j.LoggerFactory;
  * #open} names a file.
  */
 public final class EngineLog extends ContextAwareBase implements Configurator {
+  /** Of the file, in bytes. It is in memory where /run is, and a start writes half a kilobyte. */
+  private static final long LIMIT = 16 << 20;
+
   @Override
   public ExecutionStatus configure(LoggerContext context) {
     context.getLogger(Logger.ROOT_LOGGER_NAME).setLevel(Level.WARN);
@@ -37,10 +39,9 @@ public final class EngineLog extends ContextAwareBase implements Configurator {
     LayoutWrappingEncoder<ILoggingEvent> encoder = new LayoutWrappingEncoder<>();
     encoder.setContext(context);
     encoder.setLayout(new Line());
-    FileAppender<ILoggingEvent> appender = new FileAppender<>();
+    BoundedFileAppender appender = new BoundedFileAppender(file, LIMIT);
     appender.setContext(context);
     appender.setName("file");
-    appender.setFile(file.toString());
     appender.setEncoder(encoder);
     encoder.start();
     appender.start();
