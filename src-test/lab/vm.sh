@@ -69,6 +69,7 @@ cpu=max,+svm,+npt,-xsave,-avx,-avx2,-pku,-la57
 # all of them change the *first* CPU's hflags2 without a lock (cpu_clear_ignne in target/i386/tcg/system/fpu_helper.c, 10.0 and 10.2). If that
 # one enters or leaves a guest at the moment, old flags come back: the lab takes interrupts while they are off, or a guest runs on the lab's
 # memory. taskset would not do: a thread that goes into another cgroup may run on all CPUs again (cpuset, before Linux 6.2).
+# tb-size: when the memory for translated code is full QEMU stops all CPUs for a moment, and that may give a guest an interrupt twice (docs/lab.md).
 vm_start() {
   local memory=${RUND_LAB_MEMORY:-6G} name device=()
   rm -f "$run"/*.sock
@@ -80,7 +81,7 @@ vm_start() {
   done
   "${qemu[@]}" -daemonize -pidfile "$run/qemu.pid" -nodefaults -no-user-config -no-reboot -display none \
     -serial "file:$run/console.log" \
-    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=1024 -cpu "$cpu" -smp 3 -m "$memory" \
+    -M q35,memory-backend=ram -accel tcg,thread=multi,tb-size=2047 -cpu "$cpu" -smp 3 -m "$memory" \
     -object "memory-backend-memfd,id=ram,size=$memory,share=on" \
     -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:$1" -device virtio-net-pci,netdev=net,romfile= \
     -device virtio-rng-pci "${device[@]}" \

@@ -46,6 +46,9 @@ final class TtrpcGuestAgent implements GuestAgent {
   /** A guest that has not answered an ordinary call by then is taken to be broken. */
   private static final Duration ANSWER_BOUND = Duration.ofMinutes(2);
 
+  /** Who stops a container waits for the answer. */
+  private static final Duration SIGNAL_BOUND = Duration.ofSeconds(30);
+
   /** Bytes of a guest's seed: twice what its generator holds. */
   private static final int ENTROPY = 64;
 
@@ -169,14 +172,14 @@ final class TtrpcGuestAgent implements GuestAgent {
 
   @Override
   public void signal(ProcessKey process, int signal, boolean all) {
-    tell(
-        "Signal",
+    SignalRequest request =
         SignalRequest.newBuilder()
             .setContainerId(process.containerId())
             .setExecId(process.execId())
             .setSignal(signal)
             .setAll(all)
-            .build());
+            .build();
+    var _ = answer("Signal", request, Empty.parser(), SIGNAL_BOUND);
   }
 
   @Override

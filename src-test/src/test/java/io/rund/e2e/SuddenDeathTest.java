@@ -29,6 +29,34 @@ class SuddenDeathTest {
         .expect("engines", "1");
   }
 
+  /** A kernel that panics and does not reset its machine does nothing any more, for ever. */
+  @Test
+  void aGuestThatHangsCanBeKilled() {
+    Lab.script(
+            Duration.ofMinutes(6),
+            """
+            launch $image "$1-b" probe sleep || exit
+            launch --mount type=proc,src=proc,dst=/own,options=rw $image "$1-a" sh -c '
+              echo 0 >/own/sys/kernel/panic; echo 1 >/own/sys/vm/panic_on_oom; exec tail /dev/zero' || exit
+            hangs() { ! timeout 10 ctr task metrics "$1-a" >&2; }
+            until_true 100 hangs "$1"; say hangs $?
+            task_is "$1-a" RUNNING; say runs $?
+            ctr task kill -s KILL "$1-a"; say kill $?
+            until_true 60 task_is "$1-a" STOPPED; say stopped $?
+            say other "$(ctr task exec --exec-id x "$1-b" echo alive)"
+            say status "$(ctr task rm "$1-a" 2>&1)"
+            ctr container rm "$1-a"
+            discard "$1-b"
+            """,
+            Lab.id("hang"))
+        .expect("hangs", "0")
+        .expect("runs", "0")
+        .expect("kill", "0")
+        .expect("stopped", "0")
+        .expect("other", "alive")
+        .expectWords("status", "exit code 137");
+  }
+
   @Test
   void aKilledAnchorEndsItsSandboxAlone() {
     Lab.script(

@@ -20,6 +20,10 @@ public interface ContainerAgent {
    */
   CompletableFuture<ExitStatus> exit(ProcessKey process);
 
+  /**
+   * Fails with DEADLINE_EXCEEDED if the guest does not say within half a minute that it has the
+   * signal. It may still get it then.
+   */
   void signal(ProcessKey process, int signal, boolean all);
 
   void resizeTerminal(ProcessKey process, int rows, int columns);

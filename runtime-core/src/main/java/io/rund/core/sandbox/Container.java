@@ -7,6 +7,7 @@ import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.linux.Linux;
 import io.rund.core.stdio.ProcessIo;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -32,8 +33,6 @@ final class Container {
 
   /** So often, at most, is one container's want of memory reported. */
   private static final Duration OOM_PAUSE = Duration.ofSeconds(1);
-
-  private static final int SIGKILL = 9;
 
   /** What a container is in its sandbox. */
   enum Kind {
@@ -122,7 +121,7 @@ final class Container {
     }
     Sandbox.log.warn("container {}: its anchor, pid {}, was ended", request.id(), pid());
     try {
-      agent().signal(ProcessKey.init(request.id()), SIGKILL, true);
+      init.signal(agent(), Linux.SIGKILL, true);
     } catch (RundException e) {
       if (e.code() != ErrorCode.NOT_FOUND && e.code() != ErrorCode.UNAVAILABLE) {
         Sandbox.log.warn("container {} could not be killed: {}", request.id(), e.getMessage());

@@ -5,6 +5,7 @@ import io.rund.core.agent.ContainerAgent.ExitStatus;
 import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.linux.Linux;
 import io.rund.core.sandbox.ProcessState.Status;
 import io.rund.core.stdio.ProcessIo;
 import java.util.Locale;
@@ -128,6 +129,10 @@ final class ContainerProcess {
     stopped.complete(state());
   }
 
+  /**
+   * Returns also when the guest does not answer: the signal is on its way then, as to a process that
+   * is stopped. But SIGKILL to an init ends the sandbox whose guest does not answer.
+   */
   void signal(ContainerAgent agent, int signal, boolean all) {
     synchronized (this) {
       if (phase == Phase.STOPPED) {
@@ -140,10 +145,19 @@ final class ContainerProcess {
     try {
       agent.signal(key, signal, all);
     } catch (RundException e) {
-      if (e.code() == ErrorCode.NOT_FOUND) {
-        throw RundException.notFound(this + ": process already finished");
+      switch (e.code()) {
+        case NOT_FOUND -> throw RundException.notFound(this + ": process already finished");
+        case DEADLINE_EXCEEDED -> unanswered(signal, e);
+        default -> throw e;
       }
-      throw e;
+    }
+  }
+
+  private void unanswered(int signal, RundException reason) {
+    if (signal == Linux.SIGKILL && isInit()) {
+      container.sandbox().giveUp(this + " cannot be killed: " + reason.getMessage());
+    } else {
+      Sandbox.log.warn("signal {} to {}: {}", signal, this, reason.getMessage());
     }
   }
 

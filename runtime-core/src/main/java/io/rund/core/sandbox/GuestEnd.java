@@ -4,6 +4,7 @@ import io.rund.core.agent.ContainerAgent;
 import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.linux.Linux;
 import java.time.Duration;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -11,8 +12,6 @@ import java.util.concurrent.TimeoutException;
 
 /** The end of a container, in whatever state, in a guest that goes on. */
 final class GuestEnd {
-  private static final int SIGKILL = 9;
-
   /** How long a killed container may take to end. */
   private static final Duration BOUND = Duration.ofSeconds(30);
 
@@ -22,7 +21,7 @@ final class GuestEnd {
   static void of(String id, ContainerAgent agent) {
     ProcessKey init = ProcessKey.init(id);
     try {
-      agent.signal(init, SIGKILL, true);
+      agent.signal(init, Linux.SIGKILL, true);
       var _ = agent.exit(init).get(BOUND.toSeconds(), TimeUnit.SECONDS);
       agent.delete(init);
     } catch (RundException e) {

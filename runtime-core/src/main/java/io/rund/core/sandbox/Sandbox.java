@@ -38,6 +38,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final SandboxNetwork network;
   private final CpuGroup cpu;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
+  private final CompletableFuture<String> givenUp = new CompletableFuture<>();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final CompletableFuture<Void> released = new CompletableFuture<>();
 
@@ -86,6 +87,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   void watch() {
     var _ =
         CompletableFuture.anyOf(
+                givenUp,
                 vm.exited().thenApply(Sandbox::describe),
                 agent.closed().thenApply(v -> "its agent closed the connection"),
                 anchor.exited().thenApply(v -> "its anchor, pid " + anchor.pid() + ", was ended"))
@@ -98,6 +100,11 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
                   }
                 },
                 Thread::startVirtualThread);
+  }
+
+  /** Ends a sandbox whose guest does not do what it must. Returns before it has ended. */
+  void giveUp(String reason) {
+    givenUp.complete(reason);
   }
 
   /** Counts a container as one of this sandbox; if the sandbox has ended, so has the container. */

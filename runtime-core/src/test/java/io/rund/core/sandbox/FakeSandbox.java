@@ -35,6 +35,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   /** Thrown by the agent's next start, if set. */
   volatile RundException startFailure;
 
+  /** Thrown by the agent's signal, if set. */
+  volatile RundException signalFailure;
+
   /** Thrown by the agent's createContainer, if set. */
   volatile RundException createFailure;
 
@@ -268,6 +271,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void signal(ProcessKey process, int signal, boolean all) {
+    if (signalFailure != null) {
+      throw signalFailure;
+    }
     if (!inGuest.contains(process.containerId())) {
       throw RundException.notFound("no such container");
     }

@@ -298,6 +298,24 @@ class SandboxManagerTest {
   }
 
   @Test
+  void aGuestThatDoesNotAnswerCanBeKilledAndOnlyThat() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+    sandbox.signalFailure = new RundException(ErrorCode.DEADLINE_EXCEEDED, "no answer");
+    manager.kill(NS, "web", "", 15, false);
+    manager.kill(NS, "web", "ls", 9, false);
+    assertEquals(ProcessState.Status.RUNNING, manager.state(NS, "web", "").status());
+    assertFalse(sandbox.closed);
+    manager.kill(NS, "web", "", 9, false);
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    eventually(() -> sandbox.closed);
+    manager.delete(NS, "web", "");
+    assertEquals("Deleted", eventNames().getLast());
+  }
+
+  @Test
   void aVmThatFailsEndsEveryProcess() throws Exception {
     create();
     manager.start(NS, "web", "");
