@@ -12,9 +12,9 @@ class DensityTest {
   private static final long MIB = 1 << 20;
 
   /**
-   * Shell: fill ID FLAG... says what the engine has for its guests before one fills 60 MiB and then,
-   * and whether it has less soon after they are freed. What `rund overhead` says of one guest is
-   * OverheadTest's; a start of it takes ten seconds in the lab.
+   * Shell: fill ID FLAG... says what the engine has for its guests before one fills 60 MiB and
+   * then, and whether it has less soon after they are freed. What `rund overhead` says of one guest
+   * is OverheadTest's; a start of it takes ten seconds in the lab.
    */
   private static final String FUNCTIONS =
       """

@@ -3,7 +3,6 @@ package io.rund.core.sandbox;
 import io.rund.core.agent.ContainerAgent;
 import io.rund.core.agent.ContainerAgent.ExitStatus;
 import io.rund.core.agent.ContainerAgent.ProcessKey;
-import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.linux.Linux;
 import io.rund.core.sandbox.ProcessState.Status;
@@ -130,8 +129,8 @@ final class ContainerProcess {
   }
 
   /**
-   * Returns also when the guest does not answer: the signal is on its way then, as to a process that
-   * is stopped. But SIGKILL to an init ends the sandbox whose guest does not answer.
+   * Returns also when the guest does not answer: the signal is on its way then, as to a process
+   * that is stopped. But SIGKILL to an init ends the sandbox whose guest does not answer.
    */
   void signal(ContainerAgent agent, int signal, boolean all) {
     synchronized (this) {
