@@ -39,7 +39,12 @@ final class BoundedFileAppender extends FileAppender<ILoggingEvent> {
   }
 
   private void beginAnew() throws IOException {
-    var _ = Files.copy(path, before, StandardCopyOption.REPLACE_EXISTING);
+    try {
+      var _ = Files.copy(path, before, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      // As when there is no room for two: the lines to come matter more.
+      addError("cannot keep " + before, e);
+    }
     try (FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE)) {
       var _ = file.truncate(0);
     }

@@ -63,6 +63,17 @@ class BoundedFileAppenderTest {
     assertTrue(lines.size() > LIMIT / 10, "lines: " + lines.size());
   }
 
+  @Test
+  void theNextLinesAreThereAlsoWhereThoseBeforeCannotBeKept() throws IOException {
+    Path file = folder.resolve("engine.log");
+    Files.createFile(Files.createDirectory(folder.resolve("engine.log.1")).resolve("in the way"));
+    Logger logger = open(file);
+    IntStream.range(0, 500).forEach(i -> logger.info("line " + i));
+    logger.detachAndStopAllAppenders();
+    assertTrue(Files.size(file) <= LIMIT, "bytes: " + Files.size(file));
+    assertEquals("line 499", Files.readAllLines(file).getLast());
+  }
+
   /** As the launcher opens the engine's standard error. */
   @Test
   void whoeverElseAppendsToTheFileGoesOnInIt() throws IOException {
