@@ -118,6 +118,19 @@ final class GuestNamespaces {
         : OptionalInt.empty();
   }
 
+  /**
+   * A container sees its cgroup as the root of all. On hosts with cgroup v1 specifications do not
+   * ask for that: there the mounts of the controllers do it, which the guest's cgroup v2 has not.
+   */
+  static void ownCgroup(ObjectNode linux) {
+    for (Iterator<JsonNode> it = namespaces(linux); it.hasNext(); ) {
+      if (it.next().path("type").asText().equals("cgroup")) {
+        return;
+      }
+    }
+    linux.withArrayProperty("namespaces").addObject().put("type", "cgroup");
+  }
+
   private static Iterator<JsonNode> namespaces(ObjectNode linux) {
     return linux.path("namespaces") instanceof ArrayNode array
         ? array.iterator()

@@ -75,6 +75,7 @@ final class GuestSpec {
     pod.ifPresentOrElse(
         shared -> GuestNamespaces.adaptMember(root, linux, shared),
         () -> GuestNamespaces.adaptAlone(linux));
+    GuestNamespaces.ownCgroup(linux);
     GuestResources.adapt(linux.path("resources"));
     List<BlockNode> disks = openDevices(linux, files);
     linux.put("cgroupsPath", "/" + containerId);

@@ -57,7 +57,7 @@ class GuestSpecTest {
     assertFalse(guest.path("process").has("apparmorProfile"));
     assertFalse(guest.path("process").has("selinuxLabel"));
     assertEquals(
-        "[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"mount\"}]",
+        "[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"mount\"},{\"type\":\"cgroup\"}]",
         guest.path("linux").path("namespaces").toString());
     assertEquals(
         134217728, guest.path("linux").path("resources").path("memory").path("limit").asLong());

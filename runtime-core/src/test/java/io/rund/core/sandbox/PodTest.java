@@ -339,7 +339,8 @@ class PodTest {
     assertEquals(Map.of("net.core.somaxconn", "1024"), sandbox.sysctls);
     int own = createMember("own", namespacesOfPod(""), "\"hostname\": \"x\", ");
     assertTrue(
-        sandbox.createdSpec.contains("\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"}]"),
+        sandbox.createdSpec.contains(
+            "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"cgroup\"}]"),
         sandbox.createdSpec);
     assertFalse(sandbox.createdSpec.contains("hostname"), sandbox.createdSpec);
     createMember("shared", namespacesOfPod(", \"path\": \"/proc/" + podPid + "/ns/pid\""), "");
