@@ -60,9 +60,15 @@ static void show_memfd(const char *path) {
     }
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 /* What a JVM opens of its own program, when it first needs a class that is in there, and keeps. */
 static bool is_program(const char *target) {
-    return strstr(target, "/rund/lib/") || strstr(target, "/rund/jre/lib/");
+    return (strstr(target, "/rund/lib/") && ends_with(target, ".jar")) ||
+           ends_with(target, "/rund/jre/lib/modules");
 }
 
 static void show_descriptor(const char *path) {

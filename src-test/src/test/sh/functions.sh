@@ -119,9 +119,10 @@ events_of() {
     sed "s| $1\b||" | tr '\n' ';'
 }
 
-# What rund, containerd's tasks and the kernel hold (a start of ctr is a second, after each test), one "kind<TAB>item" a line: the raw material of HostState.
+# What rund, containerd and the kernel hold, one "kind<TAB>item" a line: the raw material of HostState.
 host_state() {
   "$PROBE" host /run/rund /run/containerd/fifo "$state/io.containerd.runtime.v2.task"
+  ctr container ls -q | sed 's/^/container\t/'
   find /sys/class/net /run/netns -mindepth 1 -maxdepth 1 -printf 'network\t%p\n' 2>/dev/null || true
 }
 

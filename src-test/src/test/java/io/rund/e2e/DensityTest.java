@@ -12,26 +12,26 @@ class DensityTest {
   private static final long MIB = 1 << 20;
 
   /**
-   * Shell: fill ID FLAG... says what the engine has for its guests before one fills 60 MiB and
-   * then, and whether it has less soon after they are freed. What `rund overhead` says of one guest
-   * is OverheadTest's; a start of it takes ten seconds in the lab.
+   * Shell: fill ID FLAG... says what the host has for a guest before it fills 60 MiB and then, and
+   * whether it has less soon after they are freed.
    */
   private static final String FUNCTIONS =
       """
-      touched() { awk '/^Rss(Anon|Shmem)/ { sum += $2 } END { print sum * 1024 }' "/proc/$(engines | head -n 1)/status"; }
+      touched() { rund overhead "$1" --json | sed -n 's/.*"guest_ram" : "*\\([0-9]*\\).*/\\1/p'; }
       inside() { ctr task exec --exec-id "x$RANDOM" "$id" "$@"; }
-      fallen() { [ "$(touched)" -lt $((full - (40 << 20))) ]; }
+      fallen() { [ "$(touched "$id")" -lt $((full - (40 << 20))) ]; }
       fill() {
         id=$1
         shift
         launch "$@" $image "$id" probe sleep || return
         clone_runs; say clone $?
-        say before "$(touched)"
+        say before "$(touched "$id")"
         inside dd if=/dev/zero of=/dev/shm/fill bs=1M count=60 2>/dev/null
-        full=$(touched)
+        full=$(touched "$id")
         say full "$full"
         inside rm /dev/shm/fill
         until_true 120 fallen; say fallen $?
+        say after "$(touched "$id")"
         discard "$id"
       }
       """;

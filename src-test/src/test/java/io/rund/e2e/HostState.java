@@ -9,7 +9,8 @@ import java.util.regex.Pattern;
 
 /**
  * Everything that a sandbox may leave on its host, counted: processes, threads and descriptors of
- * the engine, memfds, mounts, device-mapper and loop devices, files, cgroups, network namespaces.
+ * the engine, memfds, mounts, device-mapper and loop devices, files, cgroups, network namespaces,
+ * containers.
  */
 record HostState(Map<String, Integer> counts) {
   private static final Duration TIMEOUT = Duration.ofMinutes(2);

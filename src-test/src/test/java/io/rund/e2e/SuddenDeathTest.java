@@ -43,12 +43,14 @@ class SuddenDeathTest {
             task_is "$1-a" RUNNING; say runs $?
             ctr task kill -s KILL "$1-a"; say kill $?
             until_true 60 task_is "$1-a" STOPPED; say stopped $?
+            say given_up "$(cat /run/rund/*/engine.log | grep -c "$1-a cannot be killed")"
             say other "$(ctr task exec --exec-id x "$1-b" echo alive)"
             say status "$(ctr task rm "$1-a" 2>&1)"
             ctr container rm "$1-a"
             discard "$1-b"
             """,
             Lab.id("hang"))
+        .expect("given_up", "1")
         .expect("hangs", "0")
         .expect("runs", "0")
         .expect("kill", "0")

@@ -64,6 +64,14 @@ class GuestSpecTest {
   }
 
   @Test
+  void aCgroupNamespaceThatIsAskedForIsNotAddedTwice() throws IOException {
+    String json = SPEC.replace("{\"type\": \"mount\"}", "{\"type\": \"cgroup\"}");
+    assertEquals(
+        "[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"cgroup\"}]",
+        guest(json).path("linux").path("namespaces").toString());
+  }
+
+  @Test
   void numbersOfTheHostsCpusAndLimitsOfNothingStayOnTheHost() throws IOException {
     String json =
         SPEC.replace(
