@@ -7,9 +7,21 @@ export CONTAINERD_NAMESPACE=e2e
 image=docker.io/rund/test:latest
 state=${CONTAINERD_ADDRESS%/*}
 work=$(mktemp -d)
-# What the engine of a `variant` said (a JVM's report of its own death, too) is shown with a result that was not expected.
+# With a result that was not expected is shown what the engines said: of a JVM that reports its own death, why and where.
+engine_said() {
+  local log
+  for log in "$work"/variant/*/engine.log{.1,} /run/rund/*/engine.log{.1,}; do
+    if grep -q '^# A fatal error' "$log" 2>/dev/null; then
+      echo "$log:"
+      grep -E '^(#|siginfo|Current thread|[VCJj] ) *[^ ]' "$log" | head -n 50
+    elif [ "${log##*.}" = log ] && [ -f "$log" ]; then
+      echo "$log:"
+      tail -n 30 "$log"
+    fi
+  done
+}
 script_end() {
-  tail -n 80 "$work"/variant/*/engine.log 2>/dev/null >&2
+  engine_said >&2
   rm -rf "$work"
 }
 trap script_end EXIT
