@@ -228,6 +228,15 @@ final class KvmVirtualMachine implements VirtualMachine {
   }
 
   @Override
+  public void preferHugePages() {
+    synchronized (lock) {
+      if (!closed) {
+        machine.memory().preferHugePages();
+      }
+    }
+  }
+
+  @Override
   public Usage usage() {
     synchronized (lock) {
       return closed

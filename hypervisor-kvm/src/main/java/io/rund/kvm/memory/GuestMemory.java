@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The RAM of one guest: a file of {@link RamFiles} mapped once, or a private mapping of a {@link
@@ -126,19 +127,53 @@ public final class GuestMemory implements AutoCloseable {
 
   /** Bytes of RAM that are in the host's memory. To be kept from running beside {@link #close}. */
   public long residentBytes() {
-    long resident = 0;
+    return IntStream.of(residentPages()).asLongStream().sum() * PAGE_SIZE;
+  }
+
+  /**
+   * Where a clone has nothing yet, it gets huge pages from now on, if the host has some; where it
+   * has something, pages stay small. To be kept from running beside {@link #close}.
+   */
+  public void preferHugePages() {
+    if (file != null) {
+      return; // Its file system decides (RamFiles).
+    }
+    int[] resident;
+    try {
+      resident = residentPages();
+    } catch (LastErrorException e) {
+      return; // A host that has no page for the answer has no huge ones.
+    }
+    int whole = (int) (ram.byteSize() / RamMapping.HUGE_PAGE_SIZE);
+    for (int chunk = 0; chunk < whole; chunk++) {
+      int first = chunk;
+      while (chunk < whole && resident[chunk] == 0) {
+        chunk++;
+      }
+      if (chunk > first) {
+        RamMapping.preferHuge(
+            ram.address() + first * RamMapping.HUGE_PAGE_SIZE,
+            (chunk - first) * RamMapping.HUGE_PAGE_SIZE);
+      }
+    }
+  }
+
+  /** How many pages of each {@link RamMapping#HUGE_PAGE_SIZE} are in the host's memory. */
+  private int[] residentPages() {
+    int[] resident = new int[(int) Math.ceilDiv(ram.byteSize(), RamMapping.HUGE_PAGE_SIZE)];
     try (Arena scratch = Arena.ofConfined()) {
       MemorySegment pages = scratch.allocate(RESIDENT_STEP / PAGE_SIZE);
       for (long at = 0; at < ram.byteSize(); at += RESIDENT_STEP) {
         long length = Math.min(RESIDENT_STEP, ram.byteSize() - at);
         Libc.syscall(Linux.SYS_MINCORE, ram.address() + at, length, pages.address(), 0, 0);
         for (long page = 0; page < length / PAGE_SIZE; page++) {
+          int chunk = (int) ((at + page * PAGE_SIZE) / RamMapping.HUGE_PAGE_SIZE);
           // Only the lowest bit means something: mincore(2).
-          resident += pages.get(ValueLayout.JAVA_BYTE, page) & 1;
+          resident[chunk] += pages.get(ValueLayout.JAVA_BYTE, page) & 1;
         }
       }
     }
-    return resident * PAGE_SIZE;
+    return resident;
   }
 
   /** Bytes of RAM. */

@@ -55,9 +55,14 @@ final class RamMapping {
     Libc.mmap(address, bytes, ACCESS, flags, file.number(), offset);
   }
 
-  /** Zeros, backed by huge pages where the host has some. */
+  /** Zeros, in small pages until {@link #preferHuge}. */
   static void empty(long address, long bytes) throws LastErrorException {
     Libc.mmap(address, bytes, ACCESS, ANONYMOUS | Linux.MAP_FIXED, -1, 0);
+    int _ = Libc.Try.madvise(address, bytes, Linux.MADV_NOHUGEPAGE);
+  }
+
+  /** From now on, huge pages where the host has some. */
+  static void preferHuge(long address, long bytes) {
     int _ = Libc.Try.madvise(address, bytes, Linux.MADV_HUGEPAGE);
   }
 }

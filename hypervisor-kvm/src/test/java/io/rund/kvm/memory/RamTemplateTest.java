@@ -84,6 +84,51 @@ class RamTemplateTest {
     }
   }
 
+  /** Where chunks without data begin. */
+  private static final long EMPTY = 10 * MIB;
+
+  private static final List<Long> OTHERS_EMPTY = List.of(2 * MIB, 12 * MIB);
+
+  @Test
+  void onlyWhatACloneHasNotUsedBeforeItWorksIsInHugePages() throws IOException {
+    try (RamTemplate template = template();
+        GuestMemory clone = GuestMemory.clone(template)) {
+      assertEquals("nh", hugePages(clone, EMPTY));
+      for (long other : OTHERS_EMPTY) {
+        assertEquals("nh", hugePages(clone, other));
+      }
+      clone.putLong(EMPTY + 4096, 1);
+      clone.preferHugePages();
+      assertEquals("nh", hugePages(clone, EMPTY));
+      for (long other : OTHERS_EMPTY) {
+        assertEquals("hg", hugePages(clone, other));
+      }
+      assertEquals("", hugePages(clone, FULL));
+      assertEquals(1, clone.getLong(EMPTY + 4096));
+      assertEquals(SEVENS, clone.getLong(FULL));
+    }
+  }
+
+  /**
+   * Whether the mapping at an address wants huge pages: hg for yes, nh for no (VmFlags of
+   * Documentation/filesystems/proc.rst).
+   */
+  private static String hugePages(GuestMemory memory, long gpa) throws IOException {
+    long address = memory.hostAddress(gpa, 1);
+    boolean inside = false;
+    for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+      if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+        String[] bounds = line.substring(0, line.indexOf(' ')).split("-", 2);
+        inside =
+            Long.parseUnsignedLong(bounds[0], 16) <= address
+                && address < Long.parseUnsignedLong(bounds[1], 16);
+      } else if (inside && line.startsWith("VmFlags:")) {
+        return line.contains(" hg") ? "hg" : line.contains(" nh") ? "nh" : "";
+      }
+    }
+    return "not mapped";
+  }
+
   @Test
   void clonesOutliveTheTemplateAndNoneComesAfterIt() {
     RamTemplate template = template();

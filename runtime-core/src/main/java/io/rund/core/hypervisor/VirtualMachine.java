@@ -66,6 +66,13 @@ public interface VirtualMachine extends AutoCloseable {
   List<Integer> vcpuThreads();
 
   /**
+   * Tells a clone that its guest has begun to work: RAM that it has not used yet comes in huge
+   * pages from now on, where the host has some. Before, it needs little of each, and small pages
+   * take less. Nothing happens if the VM has ended.
+   */
+  void preferHugePages();
+
+  /**
    * What the VM has of the host.
    *
    * @param cpuNanos time that the vCPUs' threads have had on CPUs, in the guest and for it

@@ -183,6 +183,9 @@ final class Container {
     process.start(agent());
     if (process.isInit()) {
       timeline.phase("start process", began);
+      if (kind() != Kind.POD_SANDBOX) {
+        sandbox.works();
+      }
     } else {
       process.watch(agent());
     }

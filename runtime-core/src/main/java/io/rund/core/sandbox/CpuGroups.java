@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
@@ -23,8 +24,10 @@ final class CpuGroups implements AutoCloseable {
   /** So many are kept, in use or not. */
   private static final int POOL = 8;
 
-  /** A thread that has ended leaves its cgroup a moment later. */
-  private static final int EMPTY_ATTEMPTS = 100;
+  /** A thread that has ended leaves its cgroup a moment later, on a host with much to do long after. */
+  private static final Duration EMPTY_AFTER = Duration.ofSeconds(10);
+
+  private static final int MAX_PAUSE_MILLIS = 100;
 
   private static final String OURS = "rund";
 
@@ -41,6 +44,9 @@ final class CpuGroups implements AutoCloseable {
   private final BitSet made = new BitSet();
 
   private int staying;
+
+  /** Numbers of those that are being removed. */
+  private final BitSet leaving = new BitSet();
 
   private boolean closed;
 
@@ -155,7 +161,7 @@ final class CpuGroups implements AutoCloseable {
     }
   }
 
-  /** Keeps it for the next, or removes it if there are enough. */
+  /** Keeps it for the next, or has it removed, in a while, if there are enough. */
   private void giveBack(int number) {
     synchronized (this) {
       if (!closed && staying <= POOL) {
@@ -163,40 +169,66 @@ final class CpuGroups implements AutoCloseable {
         return;
       }
       staying--;
+      leaving.set(number);
     }
-    if (remove(folder(number))) {
-      synchronized (this) {
+    Thread.ofVirtual().name("cgroup " + number).start(() -> leave(number));
+  }
+
+  /** One that does not go is kept for the next, too. */
+  private void leave(int number) {
+    boolean removed = remove(folder(number));
+    synchronized (this) {
+      leaving.clear(number);
+      if (removed) {
         made.clear(number);
+      } else if (!closed) {
+        free.add(number);
+        staying++;
       }
+      notifyAll();
     }
   }
 
   private static boolean remove(Path folder) {
-    for (int attempt = 0; ; attempt++) {
-      try {
-        Files.deleteIfExists(folder);
-        return true;
-      } catch (IOException e) {
-        if (attempt == EMPTY_ATTEMPTS) {
-          log.warn("cannot remove cgroup {}: {}", folder, e.toString());
-          return false;
+    long end = System.nanoTime() + EMPTY_AFTER.toNanos();
+    try {
+      for (int pause = 1; ; pause = Math.min(2 * pause, MAX_PAUSE_MILLIS)) {
+        try {
+          Files.deleteIfExists(folder);
+          return true;
+        } catch (IOException e) {
+          if (System.nanoTime() - end > 0) {
+            log.warn("cannot remove cgroup {}: {}", folder, e.toString());
+            return false;
+          }
         }
+        Thread.sleep(pause);
       }
-      try {
-        Thread.sleep(1);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return false;
-      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
     }
   }
 
-  /** Removes all that nobody uses; others go when they are given back. */
+  /** Removes all that nobody uses, and waits for it; others go when they are given back. */
   @Override
-  public synchronized void close() {
-    closed = true;
-    free.forEach(number -> remove(folder(number)));
-    free.clear();
+  public void close() {
+    List<Integer> unused;
+    synchronized (this) {
+      closed = true;
+      unused = List.copyOf(free);
+      free.clear();
+    }
+    unused.forEach(number -> remove(folder(number)));
+    synchronized (this) {
+      try {
+        while (!leaving.isEmpty()) {
+          wait();
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 
   private final class Group implements CpuGroup {

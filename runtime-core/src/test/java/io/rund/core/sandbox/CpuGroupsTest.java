@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -57,6 +59,29 @@ class CpuGroupsTest {
     assertEquals("1024", read("0", "cpu.shares"));
   }
 
+  /** A file in a folder stands for a thread that is about to leave its cgroup. */
+  @Test
+  void oneThatIsNotYetEmptyGoesWhenItIs() throws Exception {
+    Files.createDirectories(root.resolve("cpu"));
+    CpuGroups groups = CpuGroups.open(root);
+    List<CpuGroup> taken = new ArrayList<>();
+    for (int i = 0; i < 9; i++) {
+      taken.add(groups.take());
+    }
+    Path last = root.resolve("cpu/rund/%d-8".formatted(ProcessHandle.current().pid()));
+    Path thread = Files.createFile(last.resolve("thread"));
+    long began = System.nanoTime();
+    taken.getLast().close();
+    assertTrue(System.nanoTime() - began < 5_000_000_000L, "nobody waits for it");
+    Thread.sleep(300);
+    assertTrue(Files.exists(last));
+    Files.delete(thread);
+    await(() -> !Files.exists(last));
+    taken.subList(0, 8).forEach(CpuGroup::close);
+    groups.close();
+    assertEquals(List.of(), groups());
+  }
+
   @Test
   void theKernelTakesThemAndNothingIsLeft() throws Exception {
     Path cgroups = Path.of("/sys/fs/cgroup");
@@ -72,9 +97,17 @@ class CpuGroupsTest {
       assertEquals("20000", Files.readString(ours.resolve(prefix + "11/cpu.cfs_quota_us")).strip());
     }
     taken.forEach(CpuGroup::close);
-    assertTrue(count(ours, prefix) <= 8);
+    await(() -> count(ours, prefix) <= 8);
     groups.close();
     assertEquals(0, count(ours, prefix));
+  }
+
+  private static void await(Callable<Boolean> condition) throws Exception {
+    long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (!condition.call()) {
+      assertTrue(System.nanoTime() - end < 0, "not within 30 s");
+      Thread.sleep(10);
+    }
   }
 
   private static long count(Path folder, String prefix) throws IOException {

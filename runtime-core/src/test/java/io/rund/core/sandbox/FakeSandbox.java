@@ -185,6 +185,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
+  public void preferHugePages() {}
+
+  @Override
   public Usage usage() {
     return new Usage(3_000_000, 5 << 20);
   }
