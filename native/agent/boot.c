@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -146,10 +147,18 @@ static void compact_on_demand(void) {
 }
 
 // Free pages that a CPU keeps for itself are available to no program and are never given back to
-// the host: 5 MiB of a sandbox of 128. The kernel lets it have up to this part of the memory.
+// the host: 5 MiB of a sandbox of 128. The kernel lets it have up to this part of the memory, and
+// at least four of the batches in which it takes them (zone_highsize in mm/page_alloc.c). What it
+// has above that goes when pages are freed, a dozen of them at most.
 static void keep_few_free_pages(void) {
-    if (!file_write("/proc/sys/vm/percpu_pagelist_high_fraction", "128")) {
+    if (!file_write("/proc/sys/vm/percpu_pagelist_high_fraction", "1024")) {
         log_error("limiting the free pages of a CPU: %s", strerror(errno));
+    }
+    size_t length = 64 * 4096;
+    void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (pages != MAP_FAILED) {
+        munmap(pages, length);
     }
 }
 
