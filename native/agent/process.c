@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,7 +26,19 @@ static void answer(const struct process *process, uint32_t stream) {
     ttrpc_reply(stream, &response.base);
 }
 
+static void exits_now(struct process *process, uint32_t status) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    process->exited = true;
+    process->exit_status = status;
+    process->exited_at = now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
 void process_answer_waiters(struct process *process) {
+    if (!process->exited) {
+        // Its container is removed before it was reaped: it has been killed with the rest.
+        exits_now(process, 128 + SIGKILL);
+    }
     while (process->waiters != NULL) {
         struct waiter *waiter = process->waiters;
         process->waiters = waiter->next;
@@ -130,12 +143,8 @@ void process_started(struct process *process, pid_t pid) {
 }
 
 void process_failed(struct process *process) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     streams_close(&process->streams);
-    process->exited = true;
-    process->exit_status = 255;
-    process->exited_at = now.tv_sec * 1000000000LL + now.tv_nsec;
+    exits_now(process, 255);
     process->state = PROCESS_STOPPED;
     drained(process);
 }

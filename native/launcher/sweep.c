@@ -1,6 +1,7 @@
 #include "sweep.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -47,7 +48,7 @@ static bool is_abandoned(const char *directory) {
 }
 
 // With the cgroups of its sandboxes, which a killed engine leaves, too.
-static void remove_cgroup(const char *path) {
+static bool remove_cgroup(const char *path) {
     DIR *entries = opendir(path);
     struct dirent *entry;
     while (entries != NULL && (entry = readdir(entries)) != NULL) {
@@ -58,20 +59,24 @@ static void remove_cgroup(const char *path) {
     if (entries != NULL) {
         closedir(entries);
     }
-    rmdir(path);
+    return rmdir(path) == 0 || errno != EBUSY;
 }
 
+// The cgroup first, since only what has a directory is swept: that of an engine that is just
+// leaving cannot be removed yet, and the next sweep takes both.
 static void remove_directory(const char *directory) {
     // The lock last: who waits for it sees that it is gone and begins anew.
     static const char *const names[] = {"engine.sock", "engine.log", "engine.log.1", "engine.lock"};
     char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "/sys/fs/cgroup/rund/%s", strrchr(directory, '/') + 1);
+    if (!remove_cgroup(path)) {
+        return;
+    }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);
         unlink(path);
     }
     rmdir(directory);
-    snprintf(path, sizeof path, "/sys/fs/cgroup/rund/%s", strrchr(directory, '/') + 1);
-    remove_cgroup(path);
 }
 
 static void sweep(const char *directory) {

@@ -107,7 +107,8 @@ final class AgentConnection implements VsockStream.Handler {
   private void end() {
     unsent.clear();
     unsentBytes = 0;
-    client.fail(RundException.unavailable("the sandbox's agent is gone", null));
+    // First, so that whose call fails for it can tell.
     whenClosed.complete(null);
+    client.fail(RundException.unavailable("the sandbox's agent is gone", null));
   }
 }

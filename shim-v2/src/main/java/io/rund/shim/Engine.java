@@ -16,6 +16,7 @@ import io.rund.shim.containerd.TaskService;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.FileLock;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -39,7 +40,12 @@ final class Engine implements AutoCloseable {
   private final EventPublisher events;
   private final SandboxManager containers;
   private final EngineService service;
+
   private final TtrpcServer server;
+
+  /** Held from when the engine leaves. Without this its channel would be closed as garbage. */
+  @SuppressWarnings("UnusedVariable")
+  private FileLock lock;
 
   /**
    * Starts to serve.
@@ -98,13 +104,18 @@ final class Engine implements AutoCloseable {
     }
   }
 
+  /** The launcher is told that the engine is ready, and sends containerd here. */
+  void expectContainerd() {
+    service.greeted();
+  }
+
   /** Returns when the engine is of no more use to anybody, and nobody can come to it. */
   void awaitIdle() throws InterruptedException {
     Duration timeout =
         config.isolation() == Isolation.SANDBOX ? LONE_IDLE_TIMEOUT : config.idleTimeout();
     IdleWatch watch =
         new IdleWatch(server, service::helloNanos, () -> !containers.list().isEmpty(), timeout);
-    var _ = watch.await(options.lock());
+    lock = watch.await(options.lock());
     log.info("no sandbox and no request for {} s: leaving", timeout.toSeconds());
   }
 

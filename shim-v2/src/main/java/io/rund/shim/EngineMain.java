@@ -30,6 +30,7 @@ public final class EngineMain {
       return;
     }
     Runtime.getRuntime().addShutdownHook(new Thread(() -> close(engine, hypervisor), "shutdown"));
+    engine.expectContainerd();
     readiness.ready();
     Logger log = LoggerFactory.getLogger(EngineMain.class);
     log.info("rund {} serves, pid {}", Version.current(), ProcessHandle.current().pid());

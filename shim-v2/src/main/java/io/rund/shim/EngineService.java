@@ -39,10 +39,11 @@ final class EngineService {
 
   private final ContainerService containers;
 
-  private volatile long helloNanos = System.nanoTime();
+  private volatile long helloNanos;
 
   EngineService(ContainerService containers) {
     this.containers = containers;
+    greeted();
   }
 
   TtrpcService service() {
@@ -56,13 +57,18 @@ final class EngineService {
         .method("Footprint", FootprintRequest.parser(), this::footprint);
   }
 
-  /** When a launcher last said Hello, as of System.nanoTime: it sends containerd here. */
+  /** When a launcher last was about to send containerd here, as of System.nanoTime. */
   long helloNanos() {
     return helloNanos;
   }
 
-  private HelloResponse hello(RequestContext context, HelloRequest request) {
+  /** A launcher says Hello, or hears that the engine that it started is ready. */
+  void greeted() {
     helloNanos = System.nanoTime();
+  }
+
+  private HelloResponse hello(RequestContext context, HelloRequest request) {
+    greeted();
     return HelloResponse.newBuilder()
         .setVersion(Version.current())
         .setPid((int) ProcessHandle.current().pid())

@@ -146,6 +146,27 @@ class EngineTest {
     }
   }
 
+  /** The launcher that starts an engine says no Hello, and sends containerd all the same. */
+  @Test
+  void whoIsSentToANewEngineIsWaitedFor() throws Exception {
+    try (Engine engine = engine()) {
+      engine.expectContainerd();
+      CompletableFuture<Void> left = new CompletableFuture<>();
+      Thread.startVirtualThread(
+          () -> {
+            try {
+              engine.awaitIdle();
+              left.complete(null);
+            } catch (InterruptedException e) {
+              left.completeExceptionally(e);
+            }
+          });
+      assertThrows(TimeoutException.class, () -> left.get(3, TimeUnit.SECONDS));
+      list();
+      left.get(10, TimeUnit.SECONDS);
+    }
+  }
+
   private CompletableFuture<FileLock> leaving(
       TtrpcServer server, EngineService service, BooleanSupplier hasSandboxes) {
     IdleWatch watch =

@@ -16,10 +16,11 @@ import java.lang.foreign.ValueLayout;
  * be Java. It is {@code abs} of the C library: a function of one int that touches no memory.
  */
 final class KickSignal {
-  /** glibc keeps 32 and 33 for itself (signal(7)); HotSpot uses only classic signals. */
-  private static final int FIRST_REALTIME = 34;
-
-  private static final int LAST_REALTIME = 64;
+  /**
+   * USR1, VTALRM, PROF, IO, STKFLT. HotSpot uses none of them by itself. A real-time signal would
+   * be refused (EAGAIN) when the user's queue of signals is full; these only merge.
+   */
+  private static final int[] CANDIDATES = {10, 26, 27, 29, 16};
 
   // struct sigaction of glibc on x86-64 (sysdeps/unix/sysv/linux/bits/sigaction.h): the handler, a
   // sigset_t of 128 bytes, int sa_flags, the restorer, which glibc fills in itself.
@@ -39,12 +40,12 @@ final class KickSignal {
 
   private KickSignal() {}
 
-  /** Claims the first real-time signal that nobody handles. */
+  /** Claims the first signal that nobody handles. */
   private static int install() {
     Pointer handler = NativeLibrary.getInstance("c").getFunction("abs");
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment action = arena.allocate(SIGACTION_SIZE, 8);
-      for (int signal = FIRST_REALTIME; signal <= LAST_REALTIME; signal++) {
+      for (int signal : CANDIDATES) {
         Libc.sigaction(signal, 0, action.address());
         if (action.get(ValueLayout.JAVA_LONG, SA_HANDLER) == SIG_DFL) {
           action.fill((byte) 0);
@@ -57,7 +58,7 @@ final class KickSignal {
     } catch (LastErrorException e) {
       throw RundException.internal("cannot install the vCPU signal's handler", e);
     }
-    throw RundException.internal("every real-time signal is in use, none is left for vCPUs", null);
+    throw RundException.internal("every signal that vCPUs could have is in use", null);
   }
 
   /** Makes sure that the handler is there before the first thread can be kicked. */

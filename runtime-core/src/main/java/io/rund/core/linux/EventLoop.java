@@ -189,7 +189,7 @@ public final class EventLoop implements Executor, AutoCloseable {
     try {
       registration.handler.ready(ready);
     } catch (Throwable t) {
-      log.error("handler {} failed", registration.handler, t);
+      report("handler {} failed", registration.handler, t);
       fail(registration, t);
     }
   }
@@ -199,12 +199,21 @@ public final class EventLoop implements Executor, AutoCloseable {
     try {
       registration.close();
     } catch (RuntimeException e) {
-      log.error("handler {} closed its descriptor too early", registration.handler, e);
+      report("handler {} closed its descriptor too early", registration.handler, e);
     }
     try {
       registration.handler.failed(cause);
     } catch (Throwable t) {
-      log.error("handler {} failed again", registration.handler, t);
+      report("handler {} failed again", registration.handler, t);
+    }
+  }
+
+  /** A log needs memory, which may be what there is none of: then the loop goes on in silence. */
+  private static void report(String message, Object who, Throwable cause) {
+    try {
+      log.error(message, who, cause);
+    } catch (Throwable t) {
+      // There is nobody to tell.
     }
   }
 
@@ -217,7 +226,7 @@ public final class EventLoop implements Executor, AutoCloseable {
       try {
         task.run();
       } catch (Throwable t) {
-        log.error("task on {} failed", thread.getName(), t);
+        report("task on {} failed", thread.getName(), t);
       }
     }
   }

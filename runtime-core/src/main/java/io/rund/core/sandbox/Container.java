@@ -64,6 +64,9 @@ final class Container {
   private final ContainerProcess init;
   private final Map<String, ContainerProcess> execs = new LinkedHashMap<>();
 
+  /** That there will be no more execs; guarded by {@link #execs}. */
+  private boolean lost;
+
   /** Guarded by {@link #place}. */
   private CpuShare cpuShare;
 
@@ -203,6 +206,10 @@ final class Container {
     ContainerProcess process = new ContainerProcess(this, key, io);
     try {
       synchronized (execs) {
+        if (lost) {
+          throw RundException.precondition(
+              "cannot add exec %s to container %s: it has ended".formatted(execId, request.id()));
+        }
         if (execs.putIfAbsent(execId, process) != null) {
           throw new RundException(
               ErrorCode.ALREADY_EXISTS,
@@ -313,8 +320,9 @@ final class Container {
   }
 
   /**
-   * Takes the container out of its guest, so that its root file system is unmounted and whole. A
-   * guest that does not do it is not waited for: its VM ends anyway.
+   * Takes the container out of its guest, so that its file systems are unmounted and whole. Of one
+   * that was not started, or whose end was only declared, or in which an exec is just starting, the
+   * guest has to end something first.
    */
   void leaveGuest() {
     if (init.state().status() == ProcessState.Status.CREATED) {
@@ -325,8 +333,7 @@ final class Container {
     try {
       agent().delete(ProcessKey.init(request.id()));
     } catch (RundException e) {
-      if (e.code() == ErrorCode.FAILED_PRECONDITION && kind() == Kind.MEMBER) {
-        // It has not been started, or its end was only declared: its pod goes on without it.
+      if (e.code() == ErrorCode.FAILED_PRECONDITION) {
         GuestEnd.of(request.id(), agent());
       } else if (e.code() != ErrorCode.UNAVAILABLE && e.code() != ErrorCode.NOT_FOUND) {
         Sandbox.log.warn(
@@ -335,12 +342,20 @@ final class Container {
     }
   }
 
-  /** The sandbox is no more: whatever still ran in it has ended. */
+  /** The sandbox is no more: whatever still ran in it has ended, and nothing else will. */
   void lost() {
-    ExitStatus killed = new ExitStatus(KILLED, WallClock.nanos());
+    synchronized (execs) {
+      lost = true;
+    }
+    ExitStatus killed = killed();
     for (ContainerProcess process : processes().reversed()) {
       process.lost(killed);
     }
+  }
+
+  /** The exit of a process that is killed now. */
+  static ExitStatus killed() {
+    return new ExitStatus(KILLED, WallClock.nanos());
   }
 
   /** Lets go of what the container has in a sandbox that goes on. */

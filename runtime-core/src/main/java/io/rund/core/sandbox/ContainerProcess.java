@@ -77,6 +77,9 @@ final class ContainerProcess {
         if (earlyExit != null) {
           stop(earlyExit);
         }
+      } else if (phase == Phase.STOPPED) {
+        throw RundException.precondition(
+            this + " has ended with its sandbox while it was being started");
       }
     }
   }
@@ -88,11 +91,23 @@ final class ContainerProcess {
             .exit(key)
             .whenComplete(
                 (status, failure) -> {
-                  // A failure means that the agent is gone: the end of the sandbox says the rest.
                   if (failure == null) {
                     exited(status);
+                  } else if (!container.sandbox().agent().closed().isDone()) {
+                    unwatched(failure);
                   }
+                  // Else the agent is gone: the end of the sandbox says the rest.
                 });
+  }
+
+  /** The guest does not tell of the end, which nobody could wait for any more. */
+  private void unwatched(Throwable failure) {
+    if (isInit()) {
+      container.sandbox().giveUp(this + " cannot be watched: " + failure.getMessage());
+    } else {
+      Sandbox.log.warn("{} cannot be watched: {}", this, failure.getMessage());
+      lost(Container.killed());
+    }
   }
 
   /** The process has ended, or its sandbox has. Later calls change nothing. */

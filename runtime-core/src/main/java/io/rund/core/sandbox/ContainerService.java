@@ -83,6 +83,11 @@ public interface ContainerService {
   /** Every container of the engine. */
   List<SandboxInfo> list();
 
+  SandboxInfo info(String namespace, String id);
+
+  /** The namespaces that have a container of this id. */
+  List<String> namespaces(String id);
+
   /** What each sandbox of the engine holds. */
   List<SandboxFootprint> footprints();
 

@@ -29,6 +29,13 @@ final class CpuGroups implements AutoCloseable {
 
   private static final int MAX_PAUSE_MILLIS = 100;
 
+  /**
+   * Microseconds. A thread that has used up its quota stands still for up to that long, perhaps in
+   * Java, where the whole engine waits for it when it collects garbage: so it is a fifth of the
+   * usual, which the guest has for its containers.
+   */
+  private static final long PERIOD = CpuShare.PERIOD / 5;
+
   private static final String OURS = "rund";
 
   private final Optional<Path> parent;
@@ -253,13 +260,13 @@ final class CpuGroups implements AutoCloseable {
         return;
       }
       current = share;
+      long quota = share.quota().isPresent() ? share.quotaIn(PERIOD) : -1;
       if (threaded) {
-        String quota = share.quota().isPresent() ? "" + share.quota().getAsLong() : "max";
-        write("cpu.max", quota + " " + CpuShare.PERIOD);
+        write("cpu.max", (quota < 0 ? "max" : quota) + " " + PERIOD);
         write("cpu.weight", Long.toString(share.weight()));
       } else {
-        write("cpu.cfs_period_us", Long.toString(CpuShare.PERIOD));
-        write("cpu.cfs_quota_us", Long.toString(share.quota().orElse(-1)));
+        write("cpu.cfs_period_us", Long.toString(PERIOD));
+        write("cpu.cfs_quota_us", Long.toString(quota));
         write("cpu.shares", Long.toString(share.shares()));
       }
     }

@@ -68,6 +68,11 @@ record CpuShare(OptionalLong quota, long shares) {
     return 1 + (Math.clamp(shares, 2L, 262_144L) - 2) * 9999 / 262_142;
   }
 
+  /** The quota, which there is, for a period of so many microseconds. */
+  long quotaIn(long period) {
+    return Math.max(LEAST_QUOTA, quota.orElseThrow() * period / PERIOD);
+  }
+
   /** With room for what the guest's own kernel and agent take. */
   CpuShare withOverhead() {
     return quota.isEmpty()

@@ -181,10 +181,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       return container.deleteExec(execId);
     }
     container.process("").assertDeletable();
-    ProcessState last = end(key, creation);
-    remember(key, last);
-    containers.remove(key, creation);
-    return last;
+    return end(key, creation, true);
   }
 
   /**
@@ -214,19 +211,25 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       throw RundException.notFound("container " + id + " could not be created");
     }
     container.lost();
-    ProcessState last = end(key, creation);
-    containers.remove(key, creation);
-    return last;
+    return end(key, creation, false);
   }
 
   /**
-   * The one way out of a container's life: lets go of all that it holds. It is known until it is
-   * removed; whoever comes second waits for the first, and has the same answer.
+   * The one way out of a container's life: lets go of all that it holds. It is known until then;
+   * whoever comes second waits for the first, and has the same answer. The first alone says that it
+   * is gone: by the time that the second is told there may be another with its id.
+   *
+   * @param remembered whether its last state is told to who asks later
    */
-  private ProcessState end(Key key, Creation creation) {
+  private ProcessState end(Key key, Creation creation, boolean remembered) {
     if (creation.ending().compareAndSet(false, true)) {
       try {
-        creation.ended().complete(release(creation.created().resultNow()));
+        ProcessState last = release(creation.created().resultNow());
+        if (remembered) {
+          remember(key, last);
+        }
+        containers.remove(key, creation);
+        creation.ended().complete(last);
       } catch (Throwable e) {
         containers.remove(key, creation);
         creation.ended().completeExceptionally(e);
@@ -297,6 +300,19 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
         .map(Creation::created)
         .filter(created -> created.state() == Future.State.SUCCESS)
         .map(created -> created.resultNow().info())
+        .toList();
+  }
+
+  @Override
+  public SandboxInfo info(String namespace, String id) {
+    return container(namespace, id).info();
+  }
+
+  @Override
+  public List<String> namespaces(String id) {
+    return containers.keySet().stream()
+        .filter(key -> key.id().equals(id))
+        .map(Key::namespace)
         .toList();
   }
 

@@ -50,8 +50,8 @@ class CpuGroupsTest {
       first.limit(new CpuShare(OptionalLong.of(50_000), 512));
       second.limit(new CpuShare(OptionalLong.empty(), 512));
       assertEquals("17", read("0", "tasks"));
-      assertEquals("50000", read("0", "cpu.cfs_quota_us"));
-      assertEquals("100000", read("0", "cpu.cfs_period_us"));
+      assertEquals("10000", read("0", "cpu.cfs_quota_us"));
+      assertEquals("20000", read("0", "cpu.cfs_period_us"));
       assertEquals("512", read("0", "cpu.shares"));
       assertEquals("-1", read("1", "cpu.cfs_quota_us"));
     }
@@ -94,7 +94,7 @@ class CpuGroupsTest {
     Path ours = cgroups.resolve("cpu/rund");
     String prefix = ProcessHandle.current().pid() + "-";
     if (Files.exists(ours.resolve(prefix + "11"))) {
-      assertEquals("20000", Files.readString(ours.resolve(prefix + "11/cpu.cfs_quota_us")).strip());
+      assertEquals("4000", Files.readString(ours.resolve(prefix + "11/cpu.cfs_quota_us")).strip());
     }
     taken.forEach(CpuGroup::close);
     await(() -> count(ours, prefix) <= 8);

@@ -22,6 +22,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
@@ -40,6 +41,12 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   /** Thrown by the agent's createContainer, if set. */
   volatile RundException createFailure;
+
+  /** How often the agent refuses to delete a container, since an exec is just starting. */
+  final AtomicInteger busy = new AtomicInteger();
+
+  /** What the agent does before it answers a start. */
+  volatile Runnable onStart = () -> {};
 
   /** Whether the process ends before the agent has answered the start. */
   volatile boolean endsAtOnce;
@@ -103,6 +110,13 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   /** A container of this name may come again. */
   void forget(String containerId) {
     exits.remove(ProcessKey.init(containerId));
+  }
+
+  /** The agent answers that it does not know how a process ends. */
+  void loseTrackOf(String containerId, String execId) {
+    exits
+        .computeIfAbsent(new ProcessKey(containerId, execId), key -> new CompletableFuture<>())
+        .completeExceptionally(RundException.internal("no such process", null));
   }
 
   void vmFails(String reason) {
@@ -262,6 +276,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
     if (startFailure != null) {
       throw startFailure;
     }
+    onStart.run();
     if (endsAtOnce) {
       end(process.containerId(), process.execId(), 3);
     }
@@ -291,6 +306,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
     if (process.execId().isEmpty()) {
       if (!exit(process).isDone()) {
         throw RundException.precondition("the init is still running");
+      }
+      if (busy.getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
+        throw RundException.precondition("an exec is just starting");
       }
       inGuest.remove(process.containerId());
     }

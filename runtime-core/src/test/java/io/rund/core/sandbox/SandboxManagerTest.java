@@ -20,6 +20,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -313,6 +315,68 @@ class SandboxManagerTest {
     eventually(() -> sandbox.closed);
     manager.delete(NS, "web", "");
     assertEquals("Deleted", eventNames().getLast());
+  }
+
+  @Test
+  void aGuestThatDoesNotTellOfAnEndHasCausedIt() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+    sandbox.loseTrackOf("web", "ls");
+    assertEquals(137, manager.await(NS, "web", "ls").exitStatus());
+    assertEquals(ProcessState.Status.RUNNING, manager.state(NS, "web", "").status());
+    sandbox.loseTrackOf("web", "");
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    eventually(() -> sandbox.closed);
+  }
+
+  /** Its file systems would be cut off with what was not written yet. */
+  @Test
+  void aContainerThatRunsLeavesItsGuestBeforeItsVmEnds() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    sandbox.busy.set(2);
+    assertEquals(137, manager.destroy(NS, "web").exitStatus());
+    assertEquals(Set.of(), sandbox.inGuest);
+    assertTrue(sandbox.closed);
+  }
+
+  @Test
+  void aContainerInWhichAnExecJustStartsLeavesItsGuestToo() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    sandbox.end("web", "", 3);
+    assertEquals(3, manager.await(NS, "web", "").exitStatus());
+    sandbox.busy.set(3);
+    assertEquals(3, manager.delete(NS, "web", "").exitStatus());
+    assertEquals(Set.of(), sandbox.inGuest);
+  }
+
+  @Test
+  void nothingStartsInASandboxThatHasEnded() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    sandbox.onStart =
+        () -> {
+          sandbox.vmFails("KVM_EXIT_INTERNAL_ERROR");
+          awaitUnchecked(() -> manager.await(NS, "web", "ls"));
+        };
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION, "exec ls", () -> manager.start(NS, "web", "ls"));
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION,
+        "it has ended",
+        () -> manager.exec(NS, "web", "ps", EXEC, NO_STDIO));
+  }
+
+  private static void awaitUnchecked(Callable<?> call) {
+    try {
+      var _ = call.call();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Test

@@ -2,7 +2,6 @@ package io.rund.shim.containerd;
 
 import io.rund.core.error.RundException;
 import io.rund.core.sandbox.ContainerService;
-import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.ttrpc.TtrpcService.RequestContext;
 import java.nio.file.Path;
 import java.util.List;
@@ -58,11 +57,7 @@ public final class Namespaces {
   }
 
   private String search(String id) {
-    List<String> found =
-        containers.list().stream()
-            .filter(info -> info.id().equals(id))
-            .map(SandboxInfo::namespace)
-            .toList();
+    List<String> found = containers.namespaces(id);
     if (found.isEmpty()) {
       throw RundException.notFound("there is no container " + id);
     }

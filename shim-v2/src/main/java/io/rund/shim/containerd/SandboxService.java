@@ -6,7 +6,6 @@ import io.rund.core.sandbox.ContainerService;
 import io.rund.core.sandbox.CreateRequest;
 import io.rund.core.sandbox.ProcessState;
 import io.rund.core.sandbox.ProcessState.Status;
-import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.ttrpc.TtrpcService;
 import io.rund.core.ttrpc.TtrpcService.RequestContext;
 import io.rund.shim.wire.sandbox.CreateSandboxRequest;
@@ -82,15 +81,8 @@ public final class SandboxService {
     int pid = containers.start(namespace, request.getSandboxId(), "");
     return StartSandboxResponse.newBuilder()
         .setPid(pid)
-        .setCreatedAt(TaskWire.timestamp(info(namespace, request.getSandboxId()).createdAtNanos()))
+        .setCreatedAt(TaskWire.timestamp(containers.info(namespace, request.getSandboxId()).createdAtNanos()))
         .build();
-  }
-
-  private SandboxInfo info(String namespace, String id) {
-    return containers.list().stream()
-        .filter(info -> info.namespace().equals(namespace) && info.id().equals(id))
-        .findFirst()
-        .orElseThrow(() -> RundException.notFound("there is no sandbox " + id));
   }
 
   private PlatformResponse platform(RequestContext context, PlatformRequest request) {
@@ -136,7 +128,7 @@ public final class SandboxService {
             .setSandboxId(id)
             .setPid(state.pid())
             .setState(state.status() == Status.RUNNING ? "SANDBOX_READY" : "SANDBOX_NOTREADY")
-            .setCreatedAt(TaskWire.timestamp(info(namespace, id).createdAtNanos()));
+            .setCreatedAt(TaskWire.timestamp(containers.info(namespace, id).createdAtNanos()));
     if (state.exitedAtNanos() != 0) {
       response.setExitedAt(TaskWire.timestamp(state.exitedAtNanos()));
     }

@@ -208,6 +208,22 @@ public final class FakeContainers implements ContainerService {
   }
 
   @Override
+  public SandboxInfo info(String namespace, String id) {
+    return list().stream()
+        .filter(info -> info.namespace().equals(namespace) && info.id().equals(id))
+        .findFirst()
+        .orElseThrow(() -> RundException.notFound("no container " + id));
+  }
+
+  @Override
+  public List<String> namespaces(String id) {
+    return list().stream()
+        .filter(info -> info.id().equals(id))
+        .map(SandboxInfo::namespace)
+        .toList();
+  }
+
+  @Override
   public List<SandboxInfo> list() {
     List<SandboxInfo> all = new ArrayList<>();
     processes.forEach(

@@ -45,6 +45,12 @@ public final class VsockDevice implements VirtioDevice {
   /** Data of one packet, as Linux bounds it (VIRTIO_VSOCK_MAX_PKT_BUF_SIZE). */
   private static final int MAX_PACKET = 64 * 1024;
 
+  /**
+   * Bytes of data that a receive buffer must have room for, if there are as many: Linux gives 4 KiB,
+   * and with smaller ones a guest could make the loop work for each byte.
+   */
+  private static final int LEAST_ROOM = 1024;
+
   /** Packets taken from the guest before the loop's other handlers have their turn. */
   private static final int TURN = 64;
 
@@ -378,7 +384,7 @@ public final class VsockDevice implements VirtioDevice {
     int taken = 0;
     if (sendControl()) {
       while (taken < total) {
-        DescriptorChain chain = nextBuffer(1);
+        DescriptorChain chain = nextBuffer(Math.min(total - taken, LEAST_ROOM));
         if (chain == null) {
           break;
         }
