@@ -24,7 +24,9 @@ final class CpuGroups implements AutoCloseable {
   /** So many are kept, in use or not. */
   private static final int POOL = 8;
 
-  /** A thread that has ended leaves its cgroup a moment later, on a host with much to do long after. */
+  /**
+   * A thread that has ended leaves its cgroup a moment later, on a host with much to do long after.
+   */
   private static final Duration EMPTY_AFTER = Duration.ofSeconds(10);
 
   private static final int MAX_PAUSE_MILLIS = 100;

@@ -363,8 +363,7 @@ class SandboxManagerTest {
           sandbox.vmFails("KVM_EXIT_INTERNAL_ERROR");
           awaitUnchecked(() -> manager.await(NS, "web", "ls"));
         };
-    assertFails(
-        ErrorCode.FAILED_PRECONDITION, "exec ls", () -> manager.start(NS, "web", "ls"));
+    assertFails(ErrorCode.FAILED_PRECONDITION, "exec ls", () -> manager.start(NS, "web", "ls"));
     assertFails(
         ErrorCode.FAILED_PRECONDITION,
         "it has ended",

@@ -81,7 +81,8 @@ public final class SandboxService {
     int pid = containers.start(namespace, request.getSandboxId(), "");
     return StartSandboxResponse.newBuilder()
         .setPid(pid)
-        .setCreatedAt(TaskWire.timestamp(containers.info(namespace, request.getSandboxId()).createdAtNanos()))
+        .setCreatedAt(
+            TaskWire.timestamp(containers.info(namespace, request.getSandboxId()).createdAtNanos()))
         .build();
   }
 

@@ -46,8 +46,8 @@ public final class VsockDevice implements VirtioDevice {
   private static final int MAX_PACKET = 64 * 1024;
 
   /**
-   * Bytes of data that a receive buffer must have room for, if there are as many: Linux gives 4 KiB,
-   * and with smaller ones a guest could make the loop work for each byte.
+   * Bytes of data that a receive buffer must have room for, if there are as many: Linux gives 4
+   * KiB, and with smaller ones a guest could make the loop work for each byte.
    */
   private static final int LEAST_ROOM = 1024;
 
