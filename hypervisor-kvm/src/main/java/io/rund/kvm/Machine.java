@@ -139,7 +139,7 @@ final class Machine implements AutoCloseable {
     }
     filler.fill(vm, cpus, slotIrqs(count));
     MmioBus mmio = new MmioBus(slots.toArray(MmioDevice[]::new));
-    vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio, tail)));
+    vcpus = own(new VcpuGroup(id, cpus, new VcpuExits(new PioBus(console), mmio, tail), loop));
   }
 
   /** The interrupts of so many slots. */

@@ -74,7 +74,10 @@ public final class TestMachine implements AutoCloseable {
 
   private VcpuGroup group(Uart8250 console, MmioDevice... devices) {
     return new VcpuGroup(
-        "test", vcpus, new VcpuExits(new PioBus(console), new MmioBus(devices), new ConsoleTail()));
+        "test",
+        vcpus,
+        new VcpuExits(new PioBus(console), new MmioBus(devices), new ConsoleTail()),
+        Thread::startVirtualThread);
   }
 
   public TestMachine(int... code) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 
 /**
  * A VM's vCPUs and the threads that run them, started, stopped and continued together. Methods may
@@ -30,6 +31,7 @@ public final class VcpuGroup implements AutoCloseable {
   private final String vm;
   private final List<KvmVcpu> vcpus;
   private final VcpuExits exits;
+  private final Executor loop;
   private final CompletableFuture<VmExit> exited = new CompletableFuture<>();
 
   /** Set while the wish is not RUN; the only thing a running vCPU looks at. */
@@ -45,11 +47,14 @@ public final class VcpuGroup implements AutoCloseable {
   /**
    * @param vm the sandbox's id, for messages and thread names
    * @param vcpus owned by the group from now on
+   * @param loop where threads are started from: one that a vCPU's thread starts, be it a carrier of
+   *     virtual threads, would be born into the sandbox's cgroup, with its share of the CPU
    */
-  public VcpuGroup(String vm, List<KvmVcpu> vcpus, VcpuExits exits) {
+  public VcpuGroup(String vm, List<KvmVcpu> vcpus, VcpuExits exits, Executor loop) {
     this.vm = vm;
     this.vcpus = List.copyOf(vcpus);
     this.exits = exits;
+    this.loop = loop;
     KickSignal.number();
   }
 
@@ -203,7 +208,7 @@ public final class VcpuGroup implements AutoCloseable {
   /** Whoever waits for the end may do anything, so it is not done on a vCPU's small stack. */
   private void complete() {
     VmExit reason = exit;
-    Thread.ofVirtual().name("exit-" + vm).start(() -> exited.complete(reason));
+    loop.execute(() -> Thread.ofVirtual().name("exit-" + vm).start(() -> exited.complete(reason)));
   }
 
   /** Ends the vCPUs, waits for their threads and closes their descriptors. Idempotent. */

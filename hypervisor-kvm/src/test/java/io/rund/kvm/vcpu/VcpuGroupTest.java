@@ -9,13 +9,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.kvm.TestMachine;
+import io.rund.kvm.bus.ConsoleTail;
+import io.rund.kvm.bus.MmioBus;
 import io.rund.kvm.bus.MmioDevice;
+import io.rund.kvm.bus.PioBus;
 import io.rund.kvm.memory.GuestFault;
 import io.rund.kvm.sys.KvmAbi;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -66,6 +72,22 @@ class VcpuGroupTest {
     // in al, 0x64; or al, 0xfe; out 0x64, al
     try (TestMachine machine = new TestMachine(0xe4, 0x64, 0x0c, 0xfe, 0xe6, 0x64)) {
       assertInstanceOf(VmExit.GuestShutdown.class, machine.runToEnd());
+    }
+  }
+
+  /** A thread that it started would be in its cgroup: carriers of virtual threads were. */
+  @Test
+  void aVcpusThreadStartsNoOther() throws Exception {
+    BlockingQueue<Runnable> tasks = new LinkedBlockingQueue<>();
+    try (TestMachine machine = new TestMachine(0xb0, 0xfe, 0xe6, 0x64)) { // as above
+      VcpuExits exits = new VcpuExits(new PioBus(null), new MmioBus(), new ConsoleTail());
+      VcpuGroup group = new VcpuGroup("test", machine.vcpus, exits, tasks::add);
+      group.start();
+      Runnable task = tasks.poll(30, TimeUnit.SECONDS);
+      assertFalse(group.exited().isDone());
+      task.run();
+      assertInstanceOf(VmExit.GuestShutdown.class, group.exited().get(30, TimeUnit.SECONDS));
+      group.close();
     }
   }
 

@@ -25,12 +25,11 @@ final class CpuGroups implements AutoCloseable {
   private static final int POOL = 8;
 
   /**
-   * A thread that has ended leaves its cgroup a moment later. With fifty VMs ending at once, on a
-   * slow host, that took more than ten seconds.
+   * A thread that has ended leaves its cgroup a moment later, on a host with much to do long after.
    */
-  private static final Duration EMPTY_AFTER = Duration.ofSeconds(60);
+  private static final Duration EMPTY_AFTER = Duration.ofSeconds(10);
 
-  private static final int MAX_PAUSE_MILLIS = 1000;
+  private static final int MAX_PAUSE_MILLIS = 100;
 
   /**
    * Microseconds. A thread that has used up its quota stands still for up to that long, perhaps in
