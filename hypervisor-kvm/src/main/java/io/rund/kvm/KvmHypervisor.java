@@ -9,6 +9,7 @@ import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
 import io.rund.kvm.boot.Boot;
 import io.rund.kvm.fs.NodeBudget;
+import io.rund.kvm.memory.RamFiles;
 import io.rund.kvm.snapshot.SnapshotIdentity;
 import io.rund.kvm.sys.KvmAbi;
 import io.rund.kvm.sys.KvmSystem;
@@ -43,6 +44,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
     static Host open() {
       KvmSystem kvm = KvmSystem.open();
       try {
+        RamFiles.prepare();
         boolean tscDeadline = kvm.extension(KvmAbi.Cap.TSC_DEADLINE_TIMER) != 0;
         Boot boot = new Boot(kvm.supportedCpuid(), tscDeadline);
         int maxVcpus = Math.min(kvm.extension(KvmAbi.Cap.MAX_VCPUS), Boot.MAX_VCPUS);

@@ -14,7 +14,7 @@ import org.slf4j.LoggerFactory;
  * booting Linux then takes some 20 nested page faults instead of 6000, and runs with fewer TLB
  * misses. Without the right to make one (CAP_SYS_ADMIN), files are plain memfds.
  */
-final class RamFiles {
+public final class RamFiles {
   private static final Logger log = LoggerFactory.getLogger(RamFiles.class);
 
   // fsopen(2), fsconfig(2), fsmount(2): include/uapi/linux/mount.h
@@ -27,6 +27,14 @@ final class RamFiles {
   private static final Fd MOUNT = mount();
 
   private RamFiles() {}
+
+  /**
+   * Makes sure that the mount is there: with the first VM, be it a clone, which has no file. Else an
+   * engine has a descriptor more from its first boot on, whenever that is.
+   */
+  public static void prepare() {
+    // To initialise this class is all.
+  }
 
   /**
    * A new empty file that is gone when it is neither open nor mapped.
