@@ -29,8 +29,8 @@ public final class RamFiles {
   private RamFiles() {}
 
   /**
-   * Makes sure that the mount is there: with the first VM, be it a clone, which has no file. Else an
-   * engine has a descriptor more from its first boot on, whenever that is.
+   * Makes sure that the mount is there: with the first VM, be it a clone, which has no file. Else
+   * an engine has a descriptor more from its first boot on, whenever that is.
    */
   public static void prepare() {
     // To initialise this class is all.
