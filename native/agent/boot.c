@@ -146,12 +146,11 @@ static void compact_on_demand(void) {
     }
 }
 
-// Free pages that a CPU keeps for itself are available to no program and are never given back to
-// the host: 5 MiB of a sandbox of 128. The kernel lets it have up to this part of the memory, and
-// at least four of the batches in which it takes them (zone_highsize in mm/page_alloc.c). What it
-// has above that goes when pages are freed, a dozen of them at most.
-static void keep_few_free_pages(void) {
-    if (!file_write("/proc/sys/vm/percpu_pagelist_high_fraction", "1024")) {
+// The free pages that a CPU may keep for itself, as a part of the memory, but at least four of the
+// batches in which it takes them (zone_highsize in mm/page_alloc.c). What it has above that goes
+// when pages are freed, with each of them less than this at most (nr_pcp_free).
+static void limit_free_pages(const char *part) {
+    if (!file_write("/proc/sys/vm/percpu_pagelist_high_fraction", part)) {
         log_error("limiting the free pages of a CPU: %s", strerror(errno));
     }
     size_t length = 64 * 4096;
@@ -160,6 +159,13 @@ static void keep_few_free_pages(void) {
     if (pages != MAP_FAILED) {
         munmap(pages, length);
     }
+}
+
+// They are available to no program and are never given back to the host. In steps, since a small
+// list lets go of little at a time.
+static void keep_few_free_pages(void) {
+    limit_free_pages("128");
+    limit_free_pages("1024");
 }
 
 static void loopback_up(void) {
