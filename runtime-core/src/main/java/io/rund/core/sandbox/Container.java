@@ -187,7 +187,7 @@ final class Container {
     if (process.isInit()) {
       timeline.phase("start process", began);
       if (kind() != Kind.POD_SANDBOX) {
-        sandbox.works();
+        sandbox.vm().preferHugePages();
       }
     } else {
       process.watch(agent());

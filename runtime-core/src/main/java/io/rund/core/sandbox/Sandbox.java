@@ -194,11 +194,6 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     network.attach(Path.of("/proc/" + pid() + "/ns/net"), timeline);
   }
 
-  /** One of its containers runs. */
-  void works() {
-    vm.preferHugePages();
-  }
-
   /** The streams of a process of the container that {@code request} made. */
   ProcessIo openIo(CreateRequest request, CreateRequest.StdioPaths stdio) {
     return ProcessIo.open(vm, request.namespace(), request.id(), stdio, nextPort::getAndIncrement);

@@ -100,6 +100,14 @@ class SandboxManagerTest {
     return manager.create(request(new RootfsMount("ext4", "/dev/mapper/snap-1", "", List.of())));
   }
 
+  /** A container that runs, and an exec in it. */
+  private void startWithExec() {
+    create();
+    manager.start(NS, "web", "");
+    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
+    manager.start(NS, "web", "ls");
+  }
+
   private CreateRequest request(RootfsMount... rootfs) {
     return new CreateRequest(NS, "web", bundle, List.of(rootfs), NO_STDIO);
   }
@@ -301,10 +309,7 @@ class SandboxManagerTest {
 
   @Test
   void aGuestThatDoesNotAnswerCanBeKilledAndOnlyThat() throws Exception {
-    create();
-    manager.start(NS, "web", "");
-    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
-    manager.start(NS, "web", "ls");
+    startWithExec();
     sandbox.signalFailure = new RundException(ErrorCode.DEADLINE_EXCEEDED, "no answer");
     manager.kill(NS, "web", "", 15, false);
     manager.kill(NS, "web", "ls", 9, false);
@@ -319,10 +324,7 @@ class SandboxManagerTest {
 
   @Test
   void aGuestThatDoesNotTellOfAnEndHasCausedIt() throws Exception {
-    create();
-    manager.start(NS, "web", "");
-    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
-    manager.start(NS, "web", "ls");
+    startWithExec();
     sandbox.loseTrackOf("web", "ls");
     assertEquals(137, manager.await(NS, "web", "ls").exitStatus());
     assertEquals(ProcessState.Status.RUNNING, manager.state(NS, "web", "").status());
@@ -380,10 +382,7 @@ class SandboxManagerTest {
 
   @Test
   void aVmThatFailsEndsEveryProcess() throws Exception {
-    create();
-    manager.start(NS, "web", "");
-    manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
-    manager.start(NS, "web", "ls");
+    startWithExec();
     sandbox.vmFails("KVM_EXIT_INTERNAL_ERROR");
     assertEquals(137, manager.await(NS, "web", "").exitStatus());
     assertEquals(
