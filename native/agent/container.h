@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "loop.h"
 #include "streams.h"
+#include "ttrpc.h"
 
 enum { ID_MAX = 128, CONTAINERS_MAX = 64, PROCESSES_MAX = 1024, WAITERS_MAX = 1024 };
 
@@ -24,7 +25,7 @@ enum process_state {
 
 struct waiter {
     struct waiter *next;
-    uint32_t stream;
+    struct ttrpc_stream stream;
 };
 
 struct process {
@@ -41,6 +42,7 @@ struct process {
     struct streams streams;
     struct timer timer; // see process.c
     bool draining;
+    bool dropped;          // to be removed by the thread that works on it
     struct temporary spec; // process.json of an exec
 };
 
@@ -51,7 +53,7 @@ struct oom {
     uint64_t kills;
     bool waiting;
     uint64_t seen;
-    uint32_t stream;
+    struct ttrpc_stream stream;
 };
 
 struct container {
@@ -61,6 +63,7 @@ struct container {
     bool mounted;
     char **shares; // names, NULL behind the last; NULL if there are none
     bool hooks;    // the specification has some: crun has to run them
+    bool cut_off;  // by a reset of the transport, see adopt.h
     struct oom oom;
     struct process *processes; // the init is the last
 };

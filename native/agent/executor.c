@@ -47,7 +47,8 @@ static bool adopt(struct process *process, enum process_state state, pid_t pid,
         }
         oom_watch(container);
     }
-    if (!streams_attach(&process->streams, process_stream_ended, process, failure)) {
+    if (process->dropped || // and nobody hears why
+        !streams_attach(&process->streams, process_stream_ended, process, failure)) {
         kill(pid, SIGKILL);
         return false;
     }

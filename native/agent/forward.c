@@ -70,8 +70,8 @@ static bool start(int target, int host, struct failure *failure) {
         return false;
     }
     agent_lock();
-    forward->relays[0] = relay_start(host, target, false, ended, forward);
-    forward->relays[1] = relay_start(second_target, second_host, false, ended, forward);
+    forward->relays[0] = relay_start(host, target, RELAY_FORWARD, ended, forward);
+    forward->relays[1] = relay_start(second_target, second_host, RELAY_FORWARD, ended, forward);
     bool good = forward->relays[0] != NULL && forward->relays[1] != NULL;
     if (!good) {
         fail_errno(failure, "forwarding a connection");

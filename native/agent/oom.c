@@ -8,8 +8,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "ttrpc.h"
-
 enum { FILE_SIZE = 512 };
 
 static void answer(struct oom *oom) {
@@ -73,7 +71,7 @@ void oom_check(struct container *container) {
     look(&container->oom);
 }
 
-bool oom_wait(struct container *container, uint64_t seen, uint32_t stream,
+bool oom_wait(struct container *container, uint64_t seen, struct ttrpc_stream stream,
               struct failure *failure) {
     struct oom *oom = &container->oom;
     if (oom->waiting) {

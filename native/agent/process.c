@@ -8,7 +8,6 @@
 
 #include "files.h"
 #include "oom.h"
-#include "ttrpc.h"
 
 // A pipe ends when its last writer closes it. For an init that is at its exit, since the container
 // dies with it. What an exec leaves behind in the background may hold the pipe for ever: after this
@@ -19,7 +18,7 @@ static const int64_t STUCK_NANOS = 10 * 1000000000LL;
 
 static int waiter_count;
 
-static void answer(const struct process *process, uint32_t stream) {
+static void answer(const struct process *process, struct ttrpc_stream stream) {
     Rund__Agent__V1__WaitResponse response = RUND__AGENT__V1__WAIT_RESPONSE__INIT;
     response.exit_status = process->exit_status;
     response.exited_at_nanos = process->exited_at;
@@ -34,21 +33,27 @@ static void exits_now(struct process *process, uint32_t status) {
     process->exited_at = now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-void process_answer_waiters(struct process *process) {
-    if (!process->exited) {
-        // Its container is removed before it was reaped: it has been killed with the rest.
-        exits_now(process, 128 + SIGKILL);
-    }
+void process_forget_waiters(struct process *process) {
     while (process->waiters != NULL) {
         struct waiter *waiter = process->waiters;
         process->waiters = waiter->next;
-        answer(process, waiter->stream);
         waiter_count--;
         free(waiter);
     }
 }
 
-bool process_wait(struct process *process, uint32_t stream, struct failure *failure) {
+void process_answer_waiters(struct process *process) {
+    if (!process->exited) {
+        // Its container is removed before it was reaped: it has been killed with the rest.
+        exits_now(process, 128 + SIGKILL);
+    }
+    for (struct waiter *waiter = process->waiters; waiter != NULL; waiter = waiter->next) {
+        answer(process, waiter->stream);
+    }
+    process_forget_waiters(process);
+}
+
+bool process_wait(struct process *process, struct ttrpc_stream stream, struct failure *failure) {
     if (process->drained) {
         answer(process, stream);
         return true;
@@ -147,4 +152,15 @@ void process_failed(struct process *process) {
     exits_now(process, 255);
     process->state = PROCESS_STOPPED;
     drained(process);
+}
+
+void process_drop(struct process *process) {
+    if (process->state == PROCESS_CREATING || process->state == PROCESS_STARTING) {
+        process->dropped = true;
+        return;
+    }
+    if (process->pid != 0 && !process->exited) {
+        kill(process->pid, SIGKILL);
+    }
+    process_remove(process);
 }

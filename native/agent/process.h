@@ -17,5 +17,9 @@ void process_stream_ended(void *owner);
 void process_deadline(struct timer *timer);
 
 // Answers at once if it has ended, else later.
-bool process_wait(struct process *process, uint32_t stream, struct failure *failure);
+bool process_wait(struct process *process, struct ttrpc_stream stream, struct failure *failure);
 void process_answer_waiters(struct process *process);
+// Their connection has ended.
+void process_forget_waiters(struct process *process);
+// Kills it and removes it; while a thread works on it that is left to the thread.
+void process_drop(struct process *process);

@@ -8,14 +8,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 64 << 10, STEPS = 8, LAST_STEPS = 128 };
+#include "ttrpc.h"
+
+enum { BUFFER_SIZE = 64 << 10, STEPS = 8, LAST_STEPS = 128, RESET_MS = 1000 };
 
 struct relay {
     struct source source;
     int in;
     int out;
     int watched; // in while waiting for input, out while waiting for room, -1 for neither
-    bool discard;
+    enum relay_use use;
+    bool suspended;
     bool end_when_empty;
     void (*ended)(void *owner);
     void *owner;
@@ -45,6 +48,7 @@ static void close_out(struct relay *relay) {
 }
 
 void relay_stop(struct relay *relay) {
+    relay->suspended = false;
     watch(relay, -1);
     if (relay->in >= 0) {
         close(relay->in);
@@ -56,6 +60,17 @@ void relay_stop(struct relay *relay) {
 static void end(struct relay *relay) {
     relay_stop(relay);
     relay->ended(relay->owner);
+}
+
+// The connection of a process's stream has ended: by a reset of the transport, if the control
+// connection has, too. A reset ends them one after the other, so that may be still to come, unless
+// this end is an orderly one.
+static bool suspended_by_reset(struct relay *relay, bool orderly) {
+    if (!ttrpc_has_ended(orderly ? 0 : RESET_MS)) {
+        return false;
+    }
+    relay_suspend(relay);
+    return true;
 }
 
 // Moves on by one read or one write. False when there is nothing to do until the loop calls, or
@@ -71,7 +86,9 @@ static bool step(struct relay *relay) {
             return false;
         }
         if (n <= 0) { // EIO is how a terminal says that its other end is closed
-            end(relay);
+            if (relay->use != RELAY_INPUT || relay->in < 0 || !suspended_by_reset(relay, n == 0)) {
+                end(relay);
+            }
             return false;
         }
         relay->start = 0;
@@ -88,8 +105,11 @@ static bool step(struct relay *relay) {
         watch(relay, relay->out);
         return false;
     }
-    if (n < 0 && !relay->discard) {
+    if (n < 0 && relay->use != RELAY_OUTPUT) {
         end(relay);
+        return false;
+    }
+    if (n < 0 && suspended_by_reset(relay, errno == EPIPE)) {
         return false;
     }
     if (n < 0) {
@@ -123,7 +143,8 @@ static bool unblock(int fd) {
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-struct relay *relay_start(int in, int out, bool discard, void (*ended)(void *owner), void *owner) {
+struct relay *relay_start(int in, int out, enum relay_use use, void (*ended)(void *owner),
+                          void *owner) {
     struct relay *relay = malloc(sizeof *relay);
     if (relay == NULL) {
         close(in);
@@ -135,7 +156,8 @@ struct relay *relay_start(int in, int out, bool discard, void (*ended)(void *own
     relay->in = in;
     relay->out = out;
     relay->watched = -1;
-    relay->discard = discard;
+    relay->use = use;
+    relay->suspended = false;
     relay->end_when_empty = false;
     relay->ended = ended;
     relay->owner = owner;
@@ -154,7 +176,7 @@ struct relay *relay_start(int in, int out, bool discard, void (*ended)(void *own
 }
 
 bool relay_has_ended(const struct relay *relay) {
-    return relay->in < 0;
+    return relay->in < 0 && !relay->suspended;
 }
 
 void relay_end_when_empty(struct relay *relay) {
@@ -162,6 +184,30 @@ void relay_end_when_empty(struct relay *relay) {
     if (relay->watched == relay->in && relay->in >= 0) {
         pump(&relay->source, EPOLLIN);
     }
+}
+
+void relay_suspend(struct relay *relay) {
+    int *host = relay->use == RELAY_INPUT ? &relay->in : &relay->out;
+    watch(relay, -1);
+    if (*host >= 0) {
+        close(*host);
+        *host = -1;
+    }
+    relay->suspended = true;
+}
+
+void relay_resume(struct relay *relay, int host) {
+    relay->suspended = false;
+    if (host >= 0) {
+        unblock(host);
+    }
+    if (relay->use == RELAY_OUTPUT) {
+        relay->out = host;
+    } else {
+        relay->in = host;
+        relay->end_when_empty = host < 0;
+    }
+    pump(&relay->source, 0);
 }
 
 void relay_free(struct relay *relay) {

@@ -38,7 +38,7 @@ bool rpc_create_exec(struct call *call) {
         (file_create(process->spec.path, request->process_json.data, request->process_json.len) ||
          fail_errno(&call->failure, "writing %s", process->spec.path));
     agent_lock();
-    if (done) {
+    if (done && !process->dropped) {
         process->state = PROCESS_CREATED;
     } else {
         process_remove(process);
@@ -87,6 +87,9 @@ static bool start_exec(struct process *process, pid_t *pid, struct failure *fail
     if (!done) {
         agent_lock();
         process_failed(process);
+        if (process->dropped) {
+            process_remove(process);
+        }
         agent_unlock();
     }
     return done;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "loop.h"
-#include "ttrpc.h"
 
 enum { CALLS_MAX = 64, STACK_SIZE = 64 << 10 };
 
@@ -28,6 +27,7 @@ static const struct method methods[] = {
     {"ResizeTerminal", &rund__agent__v1__resize_terminal_request__descriptor, rpc_resize_terminal,
      false},
     {"Delete", &rund__agent__v1__process_ref__descriptor, rpc_delete, true},
+    {"Adopt", &rund__agent__v1__adopt_request__descriptor, rpc_adopt, true},
     {"Pause", &rund__agent__v1__container_ref__descriptor, rpc_pause, true},
     {"Resume", &rund__agent__v1__container_ref__descriptor, rpc_resume, true},
     {"Stats", &rund__agent__v1__container_ref__descriptor, rpc_stats, true},
@@ -99,7 +99,8 @@ static const struct method *find_method(const char *name) {
     return NULL;
 }
 
-static bool dispatch(uint32_t stream, const Ttrpc__Request *request, struct failure *failure) {
+static bool dispatch(struct ttrpc_stream stream, const Ttrpc__Request *request,
+                     struct failure *failure) {
     const struct method *method = find_method(request->method);
     if (strcmp(request->service, "rund.agent.v1.Agent") != 0 || method == NULL) {
         return fail(failure, STATUS_UNIMPLEMENTED, "the agent has no method %.100s/%.100s",
@@ -132,7 +133,7 @@ static bool dispatch(uint32_t stream, const Ttrpc__Request *request, struct fail
     return true;
 }
 
-void service_call(uint32_t stream, Ttrpc__Request *request) {
+void service_call(struct ttrpc_stream stream, Ttrpc__Request *request) {
     struct failure failure;
     if (!dispatch(stream, request, &failure)) {
         ttrpc_fail(stream, &failure);

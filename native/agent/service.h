@@ -5,16 +5,17 @@
 
 #include "failure.h"
 #include "rund/agent/v1/agent.pb-c.h"
+#include "ttrpc.h"
 #include "ttrpc.pb-c.h"
 
 struct call {
-    uint32_t stream;
+    struct ttrpc_stream stream;
     const void *request; // of the type that the method takes
     struct failure failure;
 };
 
 // Runs the call and answers it in the end; takes the request over. Needs the lock.
-void service_call(uint32_t stream, Ttrpc__Request *request);
+void service_call(struct ttrpc_stream stream, Ttrpc__Request *request);
 
 // The methods. Each answers with call_reply and returns true, or fills call->failure in and returns
 // false; Wait and WaitOom may return true and leave the answer for later.
@@ -26,6 +27,7 @@ bool rpc_create_container(struct call *call);
 bool rpc_create_exec(struct call *call);
 bool rpc_start(struct call *call);
 bool rpc_delete(struct call *call);
+bool rpc_adopt(struct call *call);
 bool rpc_pause(struct call *call);
 bool rpc_resume(struct call *call);
 bool rpc_stats(struct call *call);

@@ -112,7 +112,8 @@ bool streams_attach(struct streams *streams, void (*ended)(void *owner), void *o
         int in = i == 0 ? streams->host[0] : streams->ours[i];
         int out = i == 0 ? streams->ours[0] : streams->host[i];
         streams->host[i] = streams->ours[i] = -1;
-        streams->relays[i] = relay_start(in, out, i != 0, ended, owner);
+        streams->relays[i] =
+            relay_start(in, out, i == 0 ? RELAY_INPUT : RELAY_OUTPUT, ended, owner);
         if (streams->relays[i] == NULL) {
             return fail_errno(failure, "copying %s", names[i]);
         }
@@ -140,6 +141,23 @@ void streams_end_when_empty(struct streams *streams) {
 void streams_stop_stdin(struct streams *streams) {
     if (streams->relays[0] != NULL && !relay_has_ended(streams->relays[0])) {
         relay_stop(streams->relays[0]);
+    }
+}
+
+void streams_suspend(struct streams *streams) {
+    for (int i = 0; i < 3; i++) {
+        if (streams->relays[i] != NULL && !relay_has_ended(streams->relays[i])) {
+            relay_suspend(streams->relays[i]);
+        }
+    }
+}
+
+void streams_resume(struct streams *streams, struct streams *connected) {
+    for (int i = 0; i < 3; i++) {
+        if (streams->relays[i] != NULL && !relay_has_ended(streams->relays[i])) {
+            relay_resume(streams->relays[i], connected->host[i]);
+            connected->host[i] = -1;
+        }
     }
 }
 

@@ -35,5 +35,9 @@ bool streams_attach(struct streams *streams, void (*ended)(void *owner), void *o
 bool streams_output_ended(const struct streams *streams);
 void streams_end_when_empty(struct streams *streams);
 void streams_stop_stdin(struct streams *streams);
+// The connections are gone: the process's ends stay as they are, and nothing moves.
+void streams_suspend(struct streams *streams);
+// Goes on with the connections of another, which keeps those for which there is no use.
+void streams_resume(struct streams *streams, struct streams *connected);
 bool streams_resize(struct streams *streams, unsigned rows, unsigned columns);
 void streams_close(struct streams *streams);

@@ -3,11 +3,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "loop.h"
@@ -28,7 +30,9 @@ struct header {
 // counts down.
 static struct {
     struct source source;
+    void (*ended)(void);
     int fd;
+    uint32_t number; // how many there have been before
     uint8_t header_bytes[HEADER_SIZE];
     size_t header_size;
     struct header header;
@@ -37,16 +41,21 @@ static struct {
     uint32_t last_stream;
 } connection;
 
+// Guards the number of the connection, too.
 static pthread_mutex_t send_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void send_response(uint32_t stream, const Ttrpc__Response *response) {
+bool ttrpc_is_open(struct ttrpc_stream stream) {
+    return stream.connection == connection.number;
+}
+
+static void send_response(struct ttrpc_stream stream, const Ttrpc__Response *response) {
     size_t length = ttrpc__response__get_packed_size(response);
     uint8_t *frame = malloc(HEADER_SIZE + length);
     if (frame == NULL) {
         log_error("no memory for an answer of %zu bytes", length);
         return;
     }
-    uint32_t words[2] = {htonl((uint32_t)length), htonl(stream)};
+    uint32_t words[2] = {htonl((uint32_t)length), htonl(stream.id)};
     memcpy(frame, words, sizeof words);
     frame[8] = TYPE_RESPONSE;
     frame[9] = 0;
@@ -54,7 +63,7 @@ static void send_response(uint32_t stream, const Ttrpc__Response *response) {
 
     pthread_mutex_lock(&send_lock);
     size_t sent = 0;
-    while (sent < HEADER_SIZE + length) {
+    while (ttrpc_is_open(stream) && sent < HEADER_SIZE + length) {
         ssize_t n = send(connection.fd, frame + sent, HEADER_SIZE + length - sent, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR) {
             break; // the engine is gone: the loop sees the end of the connection
@@ -65,7 +74,7 @@ static void send_response(uint32_t stream, const Ttrpc__Response *response) {
     free(frame);
 }
 
-void ttrpc_reply(uint32_t stream, const ProtobufCMessage *message) {
+void ttrpc_reply(struct ttrpc_stream stream, const ProtobufCMessage *message) {
     size_t length = protobuf_c_message_get_packed_size(message);
     uint8_t *payload = malloc(length + 1);
     if (payload == NULL || length > TTRPC_MESSAGE_MAX - 64) {
@@ -82,7 +91,7 @@ void ttrpc_reply(uint32_t stream, const ProtobufCMessage *message) {
     free(payload);
 }
 
-void ttrpc_fail(uint32_t stream, const struct failure *failure) {
+void ttrpc_fail(struct ttrpc_stream stream, const struct failure *failure) {
     Ttrpc__Status status = TTRPC__STATUS__INIT;
     status.code = (int32_t)failure->code;
     status.message = (char *)failure->message;
@@ -91,10 +100,14 @@ void ttrpc_fail(uint32_t stream, const struct failure *failure) {
     send_response(stream, &response);
 }
 
+static struct ttrpc_stream current_stream(void) {
+    return (struct ttrpc_stream){connection.number, connection.header.stream};
+}
+
 static void refuse(enum status_code code, const char *why) {
     struct failure failure;
     fail(&failure, code, "%s", why);
-    ttrpc_fail(connection.header.stream, &failure);
+    ttrpc_fail(current_stream(), &failure);
 }
 
 static void header_received(void) {
@@ -135,10 +148,29 @@ static void frame_received(void) {
         if (request == NULL) {
             refuse(STATUS_INVALID_ARGUMENT, "the request is not a ttrpc.Request");
         } else {
-            service_call(connection.header.stream, request);
+            service_call(current_stream(), request);
         }
     }
     connection.header_size = 0;
+}
+
+static void connection_ended(const char *why) {
+    log_error("the control connection has ended: %s", why);
+    loop_remove(connection.fd);
+    pthread_mutex_lock(&send_lock); // whoever is sending has failed
+    close(connection.fd);
+    connection.number++;
+    pthread_mutex_unlock(&send_lock);
+    free(connection.payload);
+    connection.payload = NULL;
+    connection.header_size = 0;
+    connection.last_stream = 0;
+    connection.ended();
+}
+
+bool ttrpc_has_ended(int milliseconds) {
+    struct pollfd control = {.fd = connection.fd, .events = POLLRDHUP};
+    return poll(&control, 1, milliseconds) == 1;
 }
 
 static void connection_ready(struct source *source, uint32_t events) {
@@ -167,8 +199,8 @@ static void connection_ready(struct source *source, uint32_t events) {
             return;
         }
         if (n <= 0) {
-            log_fatal("the control connection has ended: %s", n < 0 ? strerror(errno) : "closed");
-            platform_power_off();
+            connection_ended(n < 0 ? strerror(errno) : "closed");
+            return;
         }
         if (connection.header_size < HEADER_SIZE) {
             connection.header_size += (size_t)n;
@@ -185,8 +217,9 @@ static void connection_ready(struct source *source, uint32_t events) {
     }
 }
 
-void ttrpc_serve(int fd) {
+void ttrpc_serve(int fd, void (*ended)(void)) {
     connection.fd = fd;
+    connection.ended = ended;
     connection.source.ready = connection_ready;
     if (!loop_add(fd, EPOLLIN, &connection.source)) {
         log_fatal("cannot watch the control connection: %s", strerror(errno));

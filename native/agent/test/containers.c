@@ -239,6 +239,15 @@ int create_exec(const char *id, const char *exec_id, const char *process, struct
     return call_code("CreateExec", &request.base);
 }
 
+int adopt(const char *id, struct ports ports) {
+    Rund__Agent__V1__AdoptRequest request = RUND__AGENT__V1__ADOPT_REQUEST__INIT;
+    Rund__Agent__V1__Stdio stdio;
+    fill_stdio(&stdio, ports);
+    request.container_id = (char *)id;
+    request.stdio = &stdio;
+    return call_code("Adopt", &request.base);
+}
+
 uint32_t begin_ref(const char *method, const char *id, const char *exec_id) {
     Rund__Agent__V1__ProcessRef request = RUND__AGENT__V1__PROCESS_REF__INIT;
     request.container_id = (char *)id;

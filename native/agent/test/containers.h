@@ -40,6 +40,8 @@ uint32_t begin_wait_oom(const char *id);
 int create_exec(const char *id, const char *exec_id, const char *process, struct ports ports);
 struct answer create_answer(const char *id, const char *spec, struct ports ports);
 
+int adopt(const char *id, struct ports ports);
+
 uint32_t begin_ref(const char *method, const char *id, const char *exec_id);
 int ref(const char *method, const char *id, const char *exec_id);
 int container_ref(const char *method, const char *id);

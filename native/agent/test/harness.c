@@ -125,6 +125,18 @@ static void remove_files(const char *directory) {
     rmdir(directory);
 }
 
+void agent_cut_off(const int *streams, size_t count) {
+    int listener = port_listen(1024);
+    kill(agent_pid, SIGSTOP);
+    waitpid(agent_pid, NULL, WUNTRACED);
+    for (size_t i = 0; i < count; i++) {
+        close(streams[i]);
+    }
+    close(control);
+    kill(agent_pid, SIGCONT);
+    control = port_accept(listener);
+}
+
 int agent_end(void) {
     int status;
     close(control);

@@ -24,6 +24,9 @@ extern int control;
 void agent_start(const char *program, const char *crun);
 // What the guest sees as a share of this name.
 void host_share(const char *name, const char *target);
+// Ends the control connection, after the streams and before the agent sees any of it, and takes the
+// agent's next one.
+void agent_cut_off(const int *streams, size_t count);
 // Closes the control connection; the exit status.
 int agent_end(void);
 int agent_open_files(void);

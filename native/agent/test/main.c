@@ -22,6 +22,7 @@ static int run(const char *agent, const char *crun, const char *program, const c
     int open_files = agent_open_files();
     test_life_cycle();
     test_streams();
+    test_adopt();
     if (in_guest) {
         test_guest();
     } else {

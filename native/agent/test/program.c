@@ -35,6 +35,15 @@ static int flood(const char *argument) {
     return 0;
 }
 
+// The numbers up to ARGUMENT, one a line.
+static int count(const char *argument) {
+    long last = atol(argument);
+    for (long i = 1; i <= last; i++) {
+        printf("%ld\n", i);
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
 // Leaves a child behind that holds stdout.
 static int orphan(void) {
     if (fork() == 0) {
@@ -101,6 +110,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(mode, "flood") == 0) {
         return flood(argument);
+    }
+    if (strcmp(mode, "count") == 0) {
+        return count(argument);
     }
     if (strcmp(mode, "orphan") == 0) {
         return orphan();

@@ -5,6 +5,7 @@ void test_units(const char *samples);
 void test_protocol(void);
 void test_life_cycle(void);
 void test_streams(void);
+void test_adopt(void);
 // On the build machine: with ip(8), and with the agent's network namespace.
 void test_network(void);
 void test_forward(void);

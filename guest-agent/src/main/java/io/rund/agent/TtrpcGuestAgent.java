@@ -3,6 +3,7 @@ package io.rund.agent;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.MessageLite;
 import com.google.protobuf.Parser;
+import io.rund.agent.wire.AdoptRequest;
 import io.rund.agent.wire.BindSlotResponse;
 import io.rund.agent.wire.ContainerRef;
 import io.rund.agent.wire.CreateContainerRequest;
@@ -107,6 +108,13 @@ final class TtrpcGuestAgent implements GuestAgent {
     }
     return CheckedAnswers.pid(
         answer("CreateContainer", request.build(), CreateContainerResponse.parser()).getPid());
+  }
+
+  @Override
+  public void adopt(String containerId, StdioPorts stdio) {
+    tell(
+        "Adopt",
+        AdoptRequest.newBuilder().setContainerId(containerId).setStdio(stdio(stdio)).build());
   }
 
   @Override

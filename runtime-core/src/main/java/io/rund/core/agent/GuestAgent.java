@@ -15,7 +15,7 @@ import java.util.concurrent.CompletableFuture;
  * Answers are guest-made: the implementation checks them before anyone sees them.
  */
 public interface GuestAgent extends ContainerAgent {
-  /** First call. Sets the guest's clock and host name. */
+  /** First call on a connection. Sets the guest's clock and host name. */
   Hello hello(String hostname, Duration timeout);
 
   /**
@@ -26,6 +26,13 @@ public interface GuestAgent extends ContainerAgent {
    * @return the init's pid in the guest's root PID namespace
    */
   int createContainer(ContainerConfig config, byte[] specJson);
+
+  /**
+   * Goes on with a container whose streams a reset of the vsock device has cut off: its init's
+   * streams connect to these ports, and what the init has written since is there. Its execs are
+   * gone. {@code terminal} is what it was.
+   */
+  void adopt(String containerId, StdioPorts stdio);
 
   /** Writes kernel parameters (sysctl(8) names) of the sandbox. */
   void setSysctls(Map<String, String> values);
