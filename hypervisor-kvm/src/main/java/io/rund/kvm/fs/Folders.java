@@ -8,13 +8,19 @@ final class Folders {
   private final NodeTable nodes;
   private final HandleTable handles;
   private final NodeBudget.Part budget;
-  private final FolderBuffers buffers = new FolderBuffers();
+  private final FolderBuffers buffers;
 
-  Folders(ShareTable shares, NodeTable nodes, HandleTable handles, NodeBudget.Part budget) {
+  Folders(
+      ShareTable shares,
+      NodeTable nodes,
+      HandleTable handles,
+      NodeBudget.Part budget,
+      FolderBuffers buffers) {
     this.shares = shares;
     this.nodes = nodes;
     this.handles = handles;
     this.budget = budget;
+    this.buffers = buffers;
   }
 
   long open(long id) {
@@ -37,7 +43,7 @@ final class Folders {
         budget.give();
         return Errno.ofOpen(fd);
       }
-      return handles.addFolder(node.share, fd, buffers);
+      return handles.addFolder(node, fd, buffers);
     } finally {
       node.release();
     }
@@ -49,7 +55,7 @@ final class Folders {
       return -Linux.EBADF;
     }
     try {
-      return folder.share == null
+      return folder.node == null
           ? shares.read(cookie, sink)
           : folder.read(cookie, Worker.current().entries(), sink);
     } finally {

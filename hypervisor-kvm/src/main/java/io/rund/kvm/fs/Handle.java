@@ -1,19 +1,24 @@
 package io.rund.kvm.fs;
 
 /** What the guest has open. */
-abstract sealed class Handle extends Descriptor permits OpenFile, OpenFolder {
+abstract sealed class Handle extends Descriptor permits OpenFile, OpenFolder, LostHandle {
   final long id;
 
-  /** Null for the folder of shares. */
-  final MountedShare share;
+  /** What was opened; its own descriptor may be closed. Null for the folder of shares. */
+  final Node node;
 
   private final NodeBudget.Part budget;
 
-  Handle(long id, MountedShare share, int fd, NodeBudget.Part budget) {
+  Handle(long id, Node node, int fd, NodeBudget.Part budget) {
     super(fd);
     this.id = id;
-    this.share = share;
+    this.node = node;
     this.budget = budget;
+  }
+
+  /** Null for the folder of shares. */
+  final MountedShare share() {
+    return node == null ? null : node.share;
   }
 
   @Override

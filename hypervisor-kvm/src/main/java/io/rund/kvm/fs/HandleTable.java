@@ -3,7 +3,9 @@ package io.rund.kvm.fs;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /** What the guest has open. Every handle counts in the budget. Thread-safe. */
@@ -20,7 +22,7 @@ final class HandleTable {
   /** The open file or folder, which the caller must release, or null. */
   Handle acquire(long id) {
     Handle handle = slots.get(id);
-    return handle != null && handle.acquire() ? handle : null;
+    return handle != null && !(handle instanceof LostHandle) && handle.acquire() ? handle : null;
   }
 
   /** The open file, which the caller must release, or null. */
@@ -48,11 +50,11 @@ final class HandleTable {
     return refuse(fd);
   }
 
-  /** As {@link #addFile}; {@code share} is null and {@code fd} -1 for the folder of shares. */
-  long addFolder(MountedShare share, int fd, FolderBuffers buffers) {
+  /** As {@link #addFile}; {@code node} is null and {@code fd} -1 for the folder of shares. */
+  long addFolder(Node node, int fd, FolderBuffers buffers) {
     synchronized (this) {
-      if (share == null ? !closed : !share.removed) {
-        OpenFolder folder = new OpenFolder(slots.nextId(), share, fd, budget, buffers);
+      if (node == null ? !closed : !node.share.removed) {
+        OpenFolder folder = new OpenFolder(slots.nextId(), node, fd, budget, buffers);
         slots.put(folder);
         return folder.id;
       }
@@ -66,6 +68,20 @@ final class HandleTable {
     }
     budget.give();
     return -Linux.ESTALE;
+  }
+
+  /** Calls {@code visitor} for each handle, none of which is closed meanwhile. */
+  synchronized void each(Consumer<Handle> visitor) {
+    slots.each(visitor);
+  }
+
+  synchronized SlotTable.Ids ids() {
+    return slots.ids();
+  }
+
+  /** Fills the empty table; every handle must count in the budget. */
+  synchronized void restore(SlotTable.Ids ids, Collection<Handle> saved) {
+    slots.restore(ids, saved);
   }
 
   int remove(long id) {
@@ -86,7 +102,7 @@ final class HandleTable {
     synchronized (this) {
       closed |= share == null;
     }
-    sweep(handle -> handle.share == share);
+    sweep(handle -> handle.share() == share);
   }
 
   /** Takes out every handle. */

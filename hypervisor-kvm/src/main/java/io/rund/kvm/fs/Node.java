@@ -43,6 +43,31 @@ final class Node extends Descriptor {
     this.budget = budget;
   }
 
+  /** A file that is not there any more, as the guest has still to learn. */
+  Node(long id, MountedShare share, int type, NodeBudget.Part budget) {
+    super(-1);
+    this.id = id;
+    this.share = share;
+    // Of no file, and in no bucket that many others are in.
+    this.mount = -1;
+    this.device = -1;
+    this.inode = id;
+    this.type = type;
+    this.budget = budget;
+  }
+
+  /** Whether there is no file behind it. */
+  boolean isLost() {
+    return fd < 0;
+  }
+
+  /** Whether these are the attributes of its file. */
+  boolean is(Attributes attributes) {
+    return inode == attributes.inode()
+        && mount == attributes.mount()
+        && device == attributes.fileSystem();
+  }
+
   /** Whether change time and size are as they were the last time; notes them. */
   synchronized boolean seenBefore(long change, long size, boolean settled) {
     boolean same = change == seenChange && size == seenSize;

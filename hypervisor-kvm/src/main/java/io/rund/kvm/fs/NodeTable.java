@@ -5,6 +5,8 @@ import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
 import io.rund.core.linux.StatFs;
+import java.util.Collection;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -26,10 +28,10 @@ final class NodeTable {
     slots = new SlotTable<>(budget.capacity(), node -> node.id);
   }
 
-  /** The node, which the caller must release, or null if there is none of that id. */
+  /** The node, which the caller must release, or null if no file is behind that id. */
   Node acquire(long id) {
     Node node = slots.get(id);
-    return node != null && node.acquire() ? node : null;
+    return node != null && !node.isLost() && node.acquire() ? node : null;
   }
 
   /**
@@ -66,7 +68,7 @@ final class NodeTable {
    * The host's /proc, /sys and the like, when a share is of "/" with all that is mounted there:
    * they would answer the engine, which may do more than any guest.
    */
-  private static int refusesMount(int fd) {
+  static int refusesMount(int fd) {
     try {
       return StatFs.of(fd).kernelView().isPresent() ? -Linux.EACCES : 0;
     } catch (LastErrorException e) {
@@ -97,6 +99,24 @@ final class NodeTable {
       budget.give();
     }
     return known.id;
+  }
+
+  /** Calls {@code visitor} for each node, none of which is closed meanwhile. */
+  synchronized void each(Consumer<Node> visitor) {
+    slots.each(visitor);
+  }
+
+  synchronized SlotTable.Ids ids() {
+    return slots.ids();
+  }
+
+  /**
+   * Fills the empty table; every node must count in the budget. Several may be of one file: each
+   * keeps its id.
+   */
+  synchronized void restore(SlotTable.Ids ids, Collection<Node> saved) {
+    slots.restore(ids, saved);
+    saved.forEach(this::chain);
   }
 
   /** Takes {@code times} lookups back; without any left, the node goes. */
@@ -149,11 +169,7 @@ final class NodeTable {
   private Node find(MountedShare share, Attributes attributes) {
     long inode = attributes.inode();
     Node node = buckets[bucket(inode)];
-    while (node != null
-        && (node.inode != inode
-            || node.share != share
-            || node.mount != attributes.mount()
-            || node.device != attributes.fileSystem())) {
+    while (node != null && (node.share != share || !node.is(attributes))) {
       node = node.next;
     }
     return node;

@@ -4,8 +4,8 @@ import io.rund.core.linux.Linux;
 
 /** An open regular file. */
 final class OpenFile extends Handle {
-  /** For what is remembered of the file; its descriptor may be closed. */
-  final Node node;
+  /** What the guest's open(2) said that still matters: {@link OpenFiles#KEPT_FLAGS}. */
+  final int flags;
 
   /** Whether the host's page cache is gone around. */
   final boolean direct;
@@ -17,8 +17,8 @@ final class OpenFile extends Handle {
    * @param flags of the guest's open(2)
    */
   OpenFile(long id, Node node, int fd, int flags, NodeBudget.Part budget) {
-    super(id, node.share, fd, budget);
-    this.node = node;
+    super(id, node, fd, budget);
+    this.flags = flags & OpenFiles.KEPT_FLAGS;
     this.direct = (flags & Linux.O_DIRECT) != 0;
     this.mappable = (flags & Linux.O_ACCMODE) == Linux.O_RDWR;
     if (mappable) {

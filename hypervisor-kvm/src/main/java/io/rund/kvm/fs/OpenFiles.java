@@ -15,6 +15,9 @@ final class OpenFiles {
   private static final int HOST_FLAGS =
       Linux.O_ACCMODE | Linux.O_TRUNC | Linux.O_DIRECT | Linux.O_NOATIME;
 
+  /** Those of them that an open file is opened with again. */
+  static final int KEPT_FLAGS = HOST_FLAGS & ~Linux.O_TRUNC;
+
   private final Names names;
   private final NodeTable nodes;
   private final HandleTable handles;
@@ -71,7 +74,8 @@ final class OpenFiles {
     };
   }
 
-  private static int refusesFlags(MountedShare share, int flags) {
+  /** Why a share does not let these be opened, or 0. */
+  static int refusesFlags(MountedShare share, int flags) {
     if ((flags & Linux.O_ACCMODE) == Linux.O_ACCMODE) {
       return -Linux.EINVAL;
     }

@@ -27,8 +27,8 @@ final class OpenFolder extends Handle {
 
   private boolean known;
 
-  OpenFolder(long id, MountedShare share, int fd, NodeBudget.Part budget, FolderBuffers buffers) {
-    super(id, share, fd, budget);
+  OpenFolder(long id, Node node, int fd, NodeBudget.Part budget, FolderBuffers buffers) {
+    super(id, node, fd, budget);
     this.buffers = buffers;
   }
 

@@ -20,6 +20,8 @@ final class ShareTable {
   /** Cookies 1 and 2 lead past "." and "..", the one of a share past that share. */
   private static final long FIRST_COOKIE = 3;
 
+  static final int LONGEST_NAME = 255;
+
   private final String sandboxId;
   private final Map<String, MountedShare> byName = new ConcurrentHashMap<>();
   private final ConcurrentSkipListMap<Long, MountedShare> byCookie = new ConcurrentSkipListMap<>();

@@ -24,6 +24,7 @@ public final class SharedFileSystem implements AutoCloseable {
   /** For operations on a node that may be given an open handle: none is. */
   public static final long NO_HANDLE = -1;
 
+  private final NodeBudget.Part budget;
   private final ShareTable shares;
   private final NodeTable nodes;
   private final HandleTable handles;
@@ -32,6 +33,7 @@ public final class SharedFileSystem implements AutoCloseable {
   private final OpenFiles files;
   private final FileIo io;
   private final Folders folders;
+  private final FolderBuffers buffers = new FolderBuffers();
   private final Xattrs xattrs;
 
   /** In seconds since the epoch. */
@@ -40,6 +42,7 @@ public final class SharedFileSystem implements AutoCloseable {
   /** {@code budget} is shared by all sandboxes of the engine. */
   public SharedFileSystem(String sandboxId, NodeBudget budget) {
     NodeBudget.Part part = budget.part();
+    this.budget = part;
     shares = new ShareTable(sandboxId);
     nodes = new NodeTable(part);
     handles = new HandleTable(part);
@@ -47,7 +50,7 @@ public final class SharedFileSystem implements AutoCloseable {
     inodes = new Inodes(nodes, handles);
     files = new OpenFiles(names, nodes, handles, part);
     io = new FileIo(handles);
-    folders = new Folders(shares, nodes, handles, part);
+    folders = new Folders(shares, nodes, handles, part, buffers);
     xattrs = new Xattrs(nodes);
   }
 
@@ -74,6 +77,27 @@ public final class SharedFileSystem implements AutoCloseable {
       handles.sweep(share);
       share.release();
     }
+  }
+
+  /**
+   * What the guest knows, while no operation is under way and no share comes or goes: a readlink(2)
+   * for each node. Any thread.
+   */
+  public FsState state() {
+    return new StateSaver().save(shares, nodes, handles);
+  }
+
+  /**
+   * Lets a guest go on that knew another file system. To be called when the shares that it knew
+   * have been added, before the first operation, while no share comes or goes; any thread. Opens
+   * everything as it was open, by its path: nodes and handles of what is not there, or is of
+   * another type, give -ESTALE and -EBADF from now on.
+   *
+   * @throws RundException FAILED_PRECONDITION if a share is missing, RESOURCE_EXHAUSTED if these
+   *     are more files than the guest may have or the engine can open; then nothing is open
+   */
+  public void restore(FsState state) {
+    new StateRestorer(shares, nodes, handles, budget, buffers).restore(state);
   }
 
   /** Finds {@code name} in a folder. A symbolic link is a node of its own, never followed. */

@@ -1,12 +1,10 @@
 package io.rund.kvm.fs;
 
-import io.rund.core.linux.Fd;
 import io.rund.core.linux.FileCalls;
 import io.rund.core.linux.Linux;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 
 /**
  * What a thread needs for system calls on nodes: memory for their arguments, and its identity
@@ -21,15 +19,7 @@ final class Worker {
   /** The path of a folder in itself, for O_TMPFILE. */
   static final MemorySegment DOT = Arena.global().allocateFrom(".");
 
-  private static final byte[] OWN_DESCRIPTORS =
-      "/proc/self/fd/".getBytes(StandardCharsets.US_ASCII);
-
-  /** The folder of this process's descriptors: where an O_PATH descriptor has a path. */
-  private static final class Proc {
-    static final Fd FOLDER = Fd.open("/proc/self/fd", Linux.O_PATH | Linux.O_DIRECTORY);
-  }
-
-  private final MemorySegment path = Arena.ofAuto().allocate(32);
+  private final ProcPath path = new ProcPath();
   private final MemorySegment times = Arena.ofAuto().allocate(32, Long.BYTES);
   private final MemorySegment entries = Arena.ofAuto().allocate(FolderBuffers.SIZE, Long.BYTES);
   private final Attributes attributes = new Attributes();
@@ -37,7 +27,6 @@ final class Worker {
 
   private Worker(Identity identity) {
     this.identity = identity;
-    MemorySegment.copy(OWN_DESCRIPTORS, 0, path, ValueLayout.JAVA_BYTE, 0, OWN_DESCRIPTORS.length);
   }
 
   /** The calling thread's own. */
@@ -74,35 +63,24 @@ final class Worker {
 
   /** Folder for {@link #inProc}. */
   static int proc() {
-    return Proc.FOLDER.number();
+    return ProcPath.folder();
   }
 
   /** Path of a descriptor, relative to {@link #proc}; until the next call. */
   long inProc(int fd) {
-    return absolute(fd) + OWN_DESCRIPTORS.length;
+    return path.in(fd);
   }
 
   /**
    * Absolute path of a descriptor; until the next call. It leads to the file itself, even a link.
    */
   long absolute(int fd) {
-    int digits = 1;
-    for (int rest = fd / 10; rest > 0; rest /= 10) {
-      digits++;
-    }
-    int end = OWN_DESCRIPTORS.length + digits;
-    path.set(ValueLayout.JAVA_BYTE, end, (byte) 0);
-    int rest = fd;
-    for (int at = end - 1; at >= OWN_DESCRIPTORS.length; at--) {
-      path.set(ValueLayout.JAVA_BYTE, at, (byte) ('0' + rest % 10));
-      rest /= 10;
-    }
-    return path.address();
+    return path.absolute(fd);
   }
 
   /** Opens the file behind a descriptor; {@code flags} decide what it is opened for. */
   int reopen(int fd, int flags) {
-    return FileCalls.result(FileCalls.openat(proc(), inProc(fd), flags | Linux.O_CLOEXEC, 0));
+    return path.reopen(fd, flags);
   }
 
   /** Reads the attributes of an open file; returns 0 or a negative errno. */

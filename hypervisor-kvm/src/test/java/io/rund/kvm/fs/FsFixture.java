@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /** A folder of the host, shared as "data", and a guest that calls what it likes. For one thread. */
@@ -40,12 +41,20 @@ final class FsFixture implements AutoCloseable {
   }
 
   FsFixture(Path folder, int bound) {
+    this(folder, bound, _ -> {});
+  }
+
+  /**
+   * @param before what is done before the guest's first look
+   */
+  FsFixture(Path folder, int bound, Consumer<FsFixture> before) {
     assertEquals("root", System.getProperty("user.name"), "these tests act for users: run as root");
     WorkerCredentials.prepareThread();
     this.folder = folder;
     this.budget = new NodeBudget(2 * bound, bound);
     this.fs = new SharedFileSystem("test", budget);
     share("data", folder, false);
+    before.accept(this);
     this.top = lookup(SharedFileSystem.ROOT, "data");
   }
 

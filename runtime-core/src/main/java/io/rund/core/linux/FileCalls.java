@@ -27,6 +27,13 @@ public final class FileCalls {
 
   public static native int openat(int folder, long path, int flags, int mode);
 
+  /** {@code how} is a struct open_how of {@code size} bytes. The C library has no openat2. */
+  public static int openat2(int folder, long path, long how, long size) {
+    return (int) syscall(Linux.SYS_OPENAT2, folder, path, how, size);
+  }
+
+  private static native long syscall(long number, long a, long b, long c, long d);
+
   public static native int close(int fd);
 
   public static native int fcntl(int fd, int command, long argument);

@@ -75,6 +75,11 @@ public final class Linux {
   public static final int AT_SYMLINK_FOLLOW = 0x400;
   public static final int AT_EMPTY_PATH = 0x1000;
 
+  // Of openat2(2): the whole path, not its last component alone.
+  public static final int RESOLVE_NO_MAGICLINKS = 2;
+  public static final int RESOLVE_NO_SYMLINKS = 4;
+  public static final int RESOLVE_BENEATH = 8;
+
   public static final int STATX_BASIC_STATS = 0x7ff;
   public static final int STATX_BTIME = 0x800;
   public static final int STATX_MNT_ID = 0x1000;
@@ -156,4 +161,5 @@ public final class Linux {
   public static final long SYS_FSCONFIG = 431;
   public static final long SYS_FSMOUNT = 432;
   public static final long SYS_PIDFD_OPEN = 434;
+  public static final long SYS_OPENAT2 = 437;
 }

@@ -1,5 +1,6 @@
 package io.rund.kvm.virtio.fs;
 
+import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.linux.Fd;
 import io.rund.kvm.fs.SharedFileSystem;
@@ -36,6 +37,7 @@ public final class FsDevice implements VirtioDevice {
   private static final int CONFIG_SIZE = TAG_SIZE + 4;
 
   private final SharedFileSystem fs;
+  private final FuseSession session;
   private final FsQueue[] queues = new FsQueue[QUEUES];
   private final MemorySegment config;
 
@@ -47,7 +49,7 @@ public final class FsDevice implements VirtioDevice {
   public FsDevice(
       GuestMemory memory, EventLoop loop, FsThreads threads, String tag, SharedFileSystem fs) {
     this.fs = fs;
-    FuseSession session = new FuseSession(fs);
+    session = new FuseSession(fs);
     queues[HIPRIO] = new FsQueue(memory, loop, threads, session, 1);
     queues[REQUESTS] = new FsQueue(memory, loop, threads, session, FsThreads.PER_DEVICE);
     config = configSpace(tag);
@@ -105,6 +107,31 @@ public final class FsDevice implements VirtioDevice {
   @Override
   public boolean kicked(int index) {
     throw new IllegalStateException("the loop was told of a kick of queue " + index);
+  }
+
+  /**
+   * What {@link #restore} needs, beside the state of the queues; while no vCPU runs and no share
+   * comes or goes. Any thread.
+   *
+   * @throws RundException UNAVAILABLE if requests are under way
+   */
+  public FsDeviceState state() {
+    for (FsQueue queue : queues) {
+      if (!queue.isAtRest()) {
+        throw RundException.unavailable("virtio-fs: requests are under way", null);
+      }
+    }
+    return session.state();
+  }
+
+  /**
+   * Goes on for a guest that used another device. To be called before a vCPU runs and before the
+   * queues go on, when the shares that the guest knew have been added.
+   *
+   * @throws RundException as {@link SharedFileSystem#restore}
+   */
+  public void restore(FsDeviceState state) {
+    session.restore(state);
   }
 
   /** Nodes stay until the driver's next INIT, or the end. */

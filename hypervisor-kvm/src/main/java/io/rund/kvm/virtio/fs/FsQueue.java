@@ -71,6 +71,14 @@ final class FsQueue {
     tellIfQuiet();
   }
 
+  /**
+   * Whether no request is under way nor will be before the driver makes one: a thread that a kick
+   * has woken, and that has not looked yet, finds none.
+   */
+  synchronized boolean isAtRest() {
+    return serving == 0 && (queue == null || queue.isAtRest());
+  }
+
   private void tellIfQuiet() {
     if (serving == 0) {
       awaitingQuiet.forEach(loop::execute);

@@ -67,6 +67,18 @@ final class FuseSession {
     this.operations = new FuseOperations(fs);
   }
 
+  /** While no request is served. */
+  FsDeviceState state() {
+    return new FsDeviceState(mounted, longSetxattr, fs.state());
+  }
+
+  /** Goes on from a session of another device, before the first request. */
+  void restore(FsDeviceState state) {
+    fs.restore(state.files());
+    longSetxattr = state.longSetxattr();
+    mounted = state.mounted();
+  }
+
   /** Does what the request asks for and answers it. Never throws. */
   void serve(FsRequest request) {
     Opcode opcode = Opcode.of(request.opcode());
