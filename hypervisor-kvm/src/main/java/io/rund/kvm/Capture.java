@@ -4,106 +4,133 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.sys.VcpuState;
+import io.rund.kvm.sys.VmState;
+import io.rund.kvm.virtio.DeviceHold;
 import io.rund.kvm.virtio.TransportState;
+import io.rund.kvm.virtio.fs.FsDevice;
+import io.rund.kvm.virtio.fs.FsDeviceState;
 import io.rund.kvm.virtio.vsock.ConnectionState;
 import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.function.Supplier;
 
 /**
- * Takes the state of a machine whose guest waits for its engine's first word. Nothing of it is in
- * flight then: vCPUs halt, queues are at rest, the one connection has been made and not used.
+ * A machine that stands still: its vCPUs are paused and its devices held, so that nothing changes
+ * in it until {@link #close}. No request is under way then, so that the state of a device is that
+ * of its queues and, for shared folders, what the guest knows of them.
  */
-final class Capture {
-  /** A guest is at rest within milliseconds; in a slow emulation it takes longer. */
+final class Capture implements AutoCloseable {
+  /** Requests end within milliseconds; in a slow emulation it takes longer. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
   private static final Duration INTERVAL = Duration.ofMillis(20);
 
-  private final String id;
   private final Machine machine;
   private final EventLoop loop;
-  private final VsockDevice vsock;
+  private final List<DeviceHold> devices;
 
-  Capture(String id, Machine machine, EventLoop loop, VsockDevice vsock) {
-    this.id = id;
+  private final List<VcpuState> vcpus;
+  private final VmState vm;
+  private final Held held;
+  private final FsDeviceState shares;
+
+  /** What is taken on the loop. */
+  private record Held(List<Optional<TransportState>> slots, Optional<ConnectionState> agent) {}
+
+  /** The devices with a state of their own. */
+  record Devices(VsockDevice vsock, FsDevice shares) {}
+
+  private Capture(String id, Machine machine, EventLoop loop, Devices own, boolean untouched) {
     this.machine = machine;
     this.loop = loop;
-    this.vsock = vsock;
+    machine.vcpus().pause();
+    List<DeviceHold> holds = List.of();
+    try {
+      vcpus = machine.vcpuStates();
+      if (untouched && !vcpus.stream().allMatch(VcpuState::isIdle)) {
+        throw RundException.unavailable("the guest of " + id + " does not come to rest", null);
+      }
+      holds = machine.devices();
+      held = hold(id, holds, own, untouched);
+      shares = own.shares.state();
+      vm = machine.vmState();
+    } catch (RuntimeException e) {
+      letGo(holds);
+      throw e;
+    }
+    devices = holds;
   }
 
-  private record Devices(List<Optional<TransportState>> slots, ConnectionState agent) {}
-
   /**
-   * The vCPUs stay paused.
+   * Stops a machine as soon as it has no request under way.
    *
-   * @throws RundException UNAVAILABLE if the guest does not come to rest
+   * @param untouched whether to wait until its vCPUs halt and its one connection has been made and
+   *     not used: then that connection is in the state
+   * @throws RundException UNAVAILABLE if it does not come to rest; it runs on then
    */
-  MachineState take() {
+  static Capture of(String id, Machine machine, EventLoop loop, Devices own, boolean untouched) {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
-      machine.vcpus().pause();
       try {
-        return state();
+        return new Capture(id, machine, loop, own, untouched);
       } catch (RundException e) {
         if (e.code() != ErrorCode.UNAVAILABLE || System.nanoTime() > deadline) {
           throw e;
         }
       }
-      machine.vcpus().resume();
       sleep();
     }
   }
 
-  /**
-   * @throws RundException UNAVAILABLE if the guest is at work, be it that its vCPUs wait for a
-   *     device
-   */
-  private MachineState state() {
-    List<VcpuState> vcpus =
-        machine
-            .idleVcpus()
-            .orElseThrow(
-                () ->
-                    RundException.unavailable(
-                        "the guest of " + id + " does not come to rest", null));
-    Devices devices = devices();
-    return new MachineState(
-        vcpus,
-        machine.vmState(),
-        devices.slots(),
-        devices.agent(),
-        machine.memory().toTemplate("rund-template"));
-  }
-
   /** All at one moment of the loop, so that no device is further than another. */
-  private Devices devices() {
-    List<Supplier<Optional<TransportState>>> slots = machine.deviceStates();
-    CompletableFuture<Devices> devices = new CompletableFuture<>();
-    loop.execute(
-        () -> {
-          try {
-            devices.complete(
-                new Devices(
-                    slots.stream().map(Supplier::get).toList(),
-                    vsock
-                        .state()
-                        .orElseThrow(
-                            () -> RundException.unavailable("the agent has not connected", null))));
-          } catch (RuntimeException e) {
-            devices.completeExceptionally(e);
-          }
-        });
+  private Held hold(String id, List<DeviceHold> holds, Devices own, boolean untouched) {
     try {
-      return devices.join();
+      return CompletableFuture.supplyAsync(
+              () ->
+                  new Held(
+                      holds.stream().map(DeviceHold::hold).toList(),
+                      untouched ? Optional.of(connection(own.vsock)) : Optional.empty()),
+              loop)
+          .join();
     } catch (CompletionException e) {
       throw RundException.unavailable(
           "the devices of %s are not at rest: %s".formatted(id, e.getCause().getMessage()), e);
     }
+  }
+
+  private static ConnectionState connection(VsockDevice vsock) {
+    return vsock
+        .state()
+        .orElseThrow(() -> RundException.unavailable("the agent has not connected", null));
+  }
+
+  /** Copies the RAM. What was plugged is left out: the guest will find its slots empty. */
+  MachineState state() {
+    List<Optional<TransportState>> slots = new ArrayList<>(held.slots);
+    Collections.fill(slots.subList(KvmVirtualMachine.FIXED_SLOTS, slots.size()), Optional.empty());
+    return new MachineState(
+        vcpus,
+        vm,
+        List.copyOf(slots),
+        held.agent,
+        shares,
+        machine.memory().toTemplate("rund-template"));
+  }
+
+  private void letGo(List<DeviceHold> holds) {
+    CompletableFuture.runAsync(() -> holds.forEach(DeviceHold::letGo), loop).join();
+    machine.vcpus().resume();
+  }
+
+  /** The machine goes on. */
+  @Override
+  public void close() {
+    letGo(devices);
   }
 
   private static void sleep() {

@@ -23,8 +23,10 @@ import io.rund.kvm.virtio.block.IoPool;
 import io.rund.kvm.virtio.fs.FsDevice;
 import io.rund.kvm.virtio.net.NetDevice;
 import io.rund.kvm.virtio.vsock.VsockDevice;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -48,11 +50,16 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   private final Optional<MachineState> from;
 
-  /** Owned by the device in {@link #SHARES_SLOT}. */
+  /** In {@link #SHARES_SLOT}; owns {@link #shares}. */
+  private final FsDevice fs;
+
   private final SharedFileSystem shares;
 
   /** Guards what is plugged where, against the VM's end too. */
   private final Object lock = new Object();
+
+  /** Slots with one; guarded by {@link #lock}. */
+  private final Set<Integer> disks = new HashSet<>();
 
   private boolean closed;
 
@@ -75,14 +82,12 @@ final class KvmVirtualMachine implements VirtualMachine {
     this.ioPool = new IoPool(id);
     this.vsock = new VsockDevice(loop);
     this.shares = new SharedFileSystem(id, hypervisor.nodes());
+    this.fs = new FsDevice(machine.memory(), loop, hypervisor.fsThreads(), Share.TAG, shares);
     try {
       machine.plug(VSOCK_SLOT, vsock);
       machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
       machine.plug(BALLOON_SLOT, new BalloonDevice(machine.memory()));
-      machine.plug(
-          SHARES_SLOT,
-          new FsDevice(machine.memory(), loop, hypervisor.fsThreads(), Share.TAG, shares));
-      from.ifPresent(machine::restoreDevices);
+      machine.plug(SHARES_SLOT, fs);
     } catch (RuntimeException e) {
       machine.close();
       shares.close();
@@ -102,18 +107,22 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public int plug(DiskConfig disk) {
+    // Before the lock: a disk that does not answer holds up who wants it, and not the VM's end.
+    BlockBackend backend = FileBackend.open(disk);
     synchronized (lock) {
-      checkOpen();
-      int slot = freeSlot();
-      BlockBackend backend = FileBackend.open(disk);
       BlockDevice device;
+      int slot;
       try {
+        checkOpen();
+        slot = freeSlot();
         device = new BlockDevice(machine.memory(), loop, ioPool, backend);
       } catch (RuntimeException e) {
         backend.close();
         throw e;
       }
-      return plug(slot, device);
+      var _ = plug(slot, device);
+      disks.add(slot);
+      return slot;
     }
   }
 
@@ -163,6 +172,7 @@ final class KvmVirtualMachine implements VirtualMachine {
         throw RundException.notFound("sandbox " + id + " has no device to unplug in slot " + slot);
       }
       machine.unplug(slot);
+      disks.remove(slot);
     }
   }
 
@@ -205,11 +215,18 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public void start() {
-    // After the device has been told of its queues, which happens on the loop too, and before the
-    // guest can send anything over the connection.
-    from.ifPresent(
-        state -> CompletableFuture.runAsync(() -> vsock.restore(state.agent()), loop).join());
+    from.ifPresent(this::restore);
     machine.vcpus().start();
+  }
+
+  private void restore(MachineState state) {
+    fs.restore(state.shares());
+    machine.restoreDevices(state);
+    // After the device has been told of its queues, which happens on the loop too, and before the
+    // guest can send anything.
+    CompletableFuture.runAsync(
+            () -> state.agent().ifPresentOrElse(vsock::restore, vsock::resetTransport), loop)
+        .join();
   }
 
   @Override
@@ -247,9 +264,26 @@ final class KvmVirtualMachine implements VirtualMachine {
 
   @Override
   public VmTemplate template() {
+    return snapshot(true, () -> {});
+  }
+
+  @Override
+  public VmTemplate snapshot(Runnable meanwhile) {
+    return snapshot(false, meanwhile);
+  }
+
+  private VmTemplate snapshot(boolean untouched, Runnable meanwhile) {
     synchronized (lock) {
       checkOpen();
-      return new KvmTemplate(hypervisor, config, new Capture(id, machine, loop, vsock).take());
+      if (!disks.isEmpty()) {
+        throw RundException.precondition(
+            "no snapshot of %s: it has a disk, which a snapshot does not hold".formatted(id));
+      }
+      Capture.Devices own = new Capture.Devices(vsock, fs);
+      try (Capture standing = Capture.of(id, machine, loop, own, untouched)) {
+        meanwhile.run();
+        return new KvmTemplate(hypervisor, config, standing.state());
+      }
     }
   }
 

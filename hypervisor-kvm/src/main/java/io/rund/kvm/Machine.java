@@ -18,15 +18,13 @@ import io.rund.kvm.sys.VcpuState;
 import io.rund.kvm.sys.VmState;
 import io.rund.kvm.vcpu.VcpuExits;
 import io.rund.kvm.vcpu.VcpuGroup;
-import io.rund.kvm.virtio.TransportState;
+import io.rund.kvm.virtio.DeviceHold;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.VirtioMmioTransport;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Optional;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -197,11 +195,10 @@ final class Machine implements AutoCloseable {
     }
   }
 
-  /** The state of vCPUs that are paused; empty if the guest is at work. */
-  Optional<List<VcpuState>> idleVcpus() {
+  /** The state of vCPUs that are paused. */
+  List<VcpuState> vcpuStates() {
     cpus.forEach(KvmVcpu::settle);
-    List<VcpuState> states = cpus.stream().map(cpu -> VcpuState.of(cpu, kvm)).toList();
-    return states.stream().allMatch(VcpuState::isIdle) ? Optional.of(states) : Optional.empty();
+    return cpus.stream().map(cpu -> VcpuState.of(cpu, kvm)).toList();
   }
 
   /** The state of the interrupt controllers and the clock of a paused VM. */
@@ -209,9 +206,13 @@ final class Machine implements AutoCloseable {
     return VmState.of(vm);
   }
 
-  /** What gives, on the loop, the states of a paused VM's devices. */
-  List<Supplier<Optional<TransportState>>> deviceStates() {
-    return slots.stream().map(VirtioMmioTransport::state).toList();
+  /**
+   * What holds the devices of a paused VM, slot by slot.
+   *
+   * @throws io.rund.core.error.RundException UNAVAILABLE if the guest is setting one up
+   */
+  List<DeviceHold> devices() {
+    return slots.stream().map(VirtioMmioTransport::holder).toList();
   }
 
   /** Last made, first closed: vCPUs stop before devices, devices let go before RAM is unmapped. */

@@ -8,6 +8,7 @@ import io.rund.kvm.sys.KvmVm;
 import io.rund.kvm.sys.VcpuState;
 import io.rund.kvm.sys.VmState;
 import io.rund.kvm.virtio.TransportState;
+import io.rund.kvm.virtio.fs.FsDeviceState;
 import io.rund.kvm.virtio.vsock.ConnectionState;
 import java.util.List;
 import java.util.Optional;
@@ -17,13 +18,16 @@ import java.util.stream.IntStream;
  * A whole machine at one moment: what it takes to go on with another one.
  *
  * @param slots for each slot its device, empty if no driver used one
- * @param agent the guest's one connection to this process
+ * @param agent the guest's one connection to this process, which goes on; empty for a guest that is
+ *     told that its connections are no more
+ * @param shares what the guest knows of the host's files
  */
 record MachineState(
     List<VcpuState> vcpus,
     VmState vm,
     List<Optional<TransportState>> slots,
-    ConnectionState agent,
+    Optional<ConnectionState> agent,
+    FsDeviceState shares,
     RamTemplate ram) {
 
   /** Writes all but the RAM, for {@link #read}. */
@@ -31,7 +35,8 @@ record MachineState(
     vcpus.forEach(vcpu -> vcpu.write(out));
     vm.write(out);
     slots.forEach(slot -> out.optional(slot, TransportState::write));
-    agent.write(out);
+    out.optional(agent, ConnectionState::write);
+    FsDeviceState.write(shares, out);
   }
 
   /** The parts of a state, of which the RAM comes last. */
@@ -47,8 +52,9 @@ record MachineState(
         IntStream.range(0, slots)
             .mapToObj(_ -> in.optional("a device", TransportState::read))
             .toList();
-    ConnectionState agent = ConnectionState.read(in);
-    return ram -> new MachineState(cpus, vm, devices, agent, ram);
+    Optional<ConnectionState> agent = in.optional("a connection", ConnectionState::read);
+    FsDeviceState shares = FsDeviceState.read(in);
+    return ram -> new MachineState(cpus, vm, devices, agent, shares, ram);
   }
 
   /** Gives fresh vCPUs, which have their CPUID, and their VM the state of those that were saved. */

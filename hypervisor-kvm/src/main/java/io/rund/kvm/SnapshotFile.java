@@ -22,13 +22,13 @@ final class SnapshotFile {
   private static final long MAGIC = 0x5041_4e53_444e_5552L; // "RUNDSNAP"
 
   /** To be raised with every change of what is written, or of what it means. */
-  static final int VERSION = 1;
+  static final int VERSION = 2;
 
   private static final int VERSION_AT = 8;
   private static final int LENGTH_AT = 12;
   private static final int CHECKSUM_AT = 16;
   private static final int START = 20;
-  private static final int MOST_HEADER = 8 << 20;
+  private static final int MOST_HEADER = 64 << 20;
 
   private SnapshotFile() {}
 

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VmConfig;
+import io.rund.kvm.fs.FsState;
+import io.rund.kvm.fs.NodeBudget;
+import io.rund.kvm.fs.SharedFileSystem;
 import io.rund.kvm.snapshot.SnapshotIdentity;
 import io.rund.kvm.snapshot.SnapshotIdentity.Fact;
 import io.rund.kvm.sys.VcpuState;
@@ -14,6 +17,7 @@ import io.rund.kvm.sys.VmState;
 import io.rund.kvm.virtio.GuestDriver;
 import io.rund.kvm.virtio.RngDevice;
 import io.rund.kvm.virtio.TransportState;
+import io.rund.kvm.virtio.fs.FsDeviceState;
 import io.rund.kvm.virtio.vsock.ConnectionState;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -26,7 +30,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
@@ -49,11 +52,19 @@ class SnapshotFileTest {
   private static final SnapshotIdentity HERE =
       new SnapshotIdentity(List.of(new Fact("guest kernel", "6.12"), new Fact("CPU", "this one")));
 
+  private static final FsDeviceState SHARES = new FsDeviceState(true, true, noFiles());
+
   @TempDir private Path folder;
   private VmConfig config;
   private int count;
   private Optional<TransportState> device;
   private byte[] snapshot;
+
+  private static FsState noFiles() {
+    try (SharedFileSystem fs = new SharedFileSystem("a", new NodeBudget(16, 16))) {
+      return fs.state();
+    }
+  }
 
   /** A guest that counts, with something in every third page; and a device in one of two slots. */
   @BeforeEach
@@ -69,7 +80,7 @@ class SnapshotFileTest {
       }
       driver.transport.plug(new RngDevice(driver.memory));
       driver.start();
-      device = CompletableFuture.supplyAsync(driver.transport.state(), driver.loop).get();
+      device = driver.state();
       machine.group.start();
       awaitAbove(machine, 100);
       machine.group.pause();
@@ -81,7 +92,8 @@ class SnapshotFileTest {
                 List.of(VcpuState.of(machine.vcpus.getFirst(), machine.system)),
                 VmState.of(machine.vm),
                 List.of(device, Optional.empty()),
-                new ConnectionState(5000, 1024, 1 << 18),
+                Optional.of(new ConnectionState(5000, 1024, 1 << 18)),
+                SHARES,
                 ram);
         SnapshotFile.save(state, HERE, file);
       }
@@ -141,7 +153,8 @@ class SnapshotFileTest {
     MachineState state = load(snapshot, HERE);
     Files.write(folder.resolve("other"), new byte[PAGE]); // no matter any more
     assertEquals(List.of(device, Optional.empty()), state.slots());
-    assertEquals(new ConnectionState(5000, 1024, 1 << 18), state.agent());
+    assertEquals(Optional.of(new ConnectionState(5000, 1024, 1 << 18)), state.agent());
+    assertEquals(SHARES, state.shares());
     try (var ram = state.ram();
         TestMachine one = new TestMachine(ram, state.vcpus(), state.vm());
         TestMachine other = new TestMachine(ram, state.vcpus(), state.vm())) {
@@ -260,7 +273,7 @@ class SnapshotFileTest {
   void anotherFormatIsNamed() throws IOException {
     byte[] newer = snapshot.clone();
     newer[8]++;
-    assertTrue(refusal(newer).contains("version 2, this rund reads 1"));
+    assertTrue(refusal(newer).contains("version 3, this rund reads 2"));
     assertTrue(refusal(new byte[2 * PAGE]).contains("no snapshot of rund"));
   }
 

@@ -120,9 +120,9 @@ public final class GuestMemory implements AutoCloseable {
     }
   }
 
-  /** Copies RAM that was {@link #allocate}d and that nobody changes meanwhile. */
+  /** Copies RAM that nobody changes meanwhile. */
   public RamTemplate toTemplate(String name) {
-    return RamTemplate.copy(name, file, ram);
+    return file == null ? RamTemplate.copy(name, ram) : RamTemplate.copy(name, file, ram);
   }
 
   /** Bytes of RAM that are in the host's memory. To be kept from running beside {@link #close}. */

@@ -47,23 +47,37 @@ public final class RamTemplate implements AutoCloseable {
    * @param source the file that {@code ram} maps, whose holes are not touched
    */
   static RamTemplate copy(String name, Fd source, MemorySegment ram) {
+    return copy(
+        name,
+        ram,
+        (copy, chunks) -> {
+          for (Data data = Data.first(source, copy.byteSize()); data != null; ) {
+            copyChunks(ram, data.offset() / CHUNK * CHUNK, data.end(), copy, chunks);
+            data = data.next(source, copy.byteSize());
+          }
+        });
+  }
+
+  /** Copies RAM that is no file's, and that nobody changes meanwhile. */
+  static RamTemplate copy(String name, MemorySegment ram) {
+    return copy(name, ram, (copy, chunks) -> copyChunks(ram, 0, copy.byteSize(), copy, chunks));
+  }
+
+  private static RamTemplate copy(String name, MemorySegment ram, Filler filler) {
     try {
-      return make(
-          name,
-          ram.byteSize(),
-          (copy, chunks) -> {
-            for (Data data = Data.first(source, copy.byteSize()); data != null; ) {
-              for (long at = data.offset() / CHUNK * CHUNK; at < data.end(); at += CHUNK) {
-                long length = Math.min(CHUNK, copy.byteSize() - at);
-                if (copyPages(ram.asSlice(at, length), copy.asSlice(at, length))) {
-                  chunks.accept(at);
-                }
-              }
-              data = data.next(source, copy.byteSize());
-            }
-          });
+      return make(name, ram.byteSize(), filler);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void copyChunks(
+      MemorySegment ram, long from, long to, MemorySegment copy, LongConsumer chunks) {
+    for (long at = from; at < to; at += CHUNK) {
+      long length = Math.min(CHUNK, copy.byteSize() - at);
+      if (copyPages(ram.asSlice(at, length), copy.asSlice(at, length))) {
+        chunks.accept(at);
+      }
     }
   }
 

@@ -65,14 +65,29 @@ final class ActiveDevice {
     queues = List.copyOf(made);
   }
 
-  /** Where the queues are; empty for those that the driver did not enable. */
-  List<OptionalInt> positions() {
-    return queues.stream().map(Virtqueue::position).toList();
+  /**
+   * Holds all queues that are at rest.
+   *
+   * @return where they are; empty for one that is not, or that the driver did not enable
+   */
+  List<OptionalInt> hold() {
+    device.settle();
+    return queues.stream().map(Virtqueue::hold).toList();
+  }
+
+  /** Goes on after {@link #hold}. */
+  void letGo() {
+    queues.forEach(Virtqueue::letGo);
+    kickAll();
   }
 
   /** Goes on with queues of which a driver may have kicked any. */
   void resume(long features) {
     start(features);
+    kickAll();
+  }
+
+  private void kickAll() {
     counter.set(ValueLayout.JAVA_LONG, 0, 1);
     for (int i = 0; i < watches.size(); i++) {
       long _ = Libc.Try.write(kicks.get(i).number(), counter.address(), Long.BYTES);

@@ -78,14 +78,14 @@ public record TransportState(Kind kind, int status, long features, List<Optional
       Kind kind,
       int status,
       long features,
-      QueueRegisters[] registers,
+      List<QueueRegisters> registers,
       List<OptionalInt> positions) {
     List<Optional<Queue>> queues = new ArrayList<>();
-    for (int i = 0; i < registers.length; i++) {
-      if (!registers[i].isReady()) {
+    for (int i = 0; i < registers.size(); i++) {
+      if (!registers.get(i).isReady()) {
         queues.add(Optional.empty());
       } else if (positions.get(i).isPresent()) {
-        queues.add(Optional.of(new Queue(registers[i].layout(), positions.get(i).getAsInt())));
+        queues.add(Optional.of(new Queue(registers.get(i).layout(), positions.get(i).getAsInt())));
       } else {
         throw RundException.unavailable(name + ": requests are under way", null);
       }

@@ -33,6 +33,14 @@ public interface VirtioDevice extends AutoCloseable {
   MemorySegment config();
 
   /**
+   * The driver is ready, and waits: what takes a lock of the host's kernel is done here, where it
+   * holds up nobody but this guest. On a vCPU's thread, before {@link #activate}.
+   *
+   * @param features what was negotiated
+   */
+  default void negotiated(long features) {}
+
+  /**
    * The driver is ready (DRIVER_OK).
    *
    * @param features what was negotiated
@@ -50,6 +58,9 @@ public interface VirtioDevice extends AutoCloseable {
   default Optional<Watch> watch(int queue, Fd kick) {
     return Optional.empty();
   }
+
+  /** Puts back into its queues what it took in advance, before these are held. */
+  default void settle() {}
 
   /**
    * The guest made buffers available in a queue that the device does not watch itself. Takes a

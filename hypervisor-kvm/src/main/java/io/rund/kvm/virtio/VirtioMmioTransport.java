@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -354,24 +353,29 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
     }
   }
 
-  // Templates.
+  // Snapshots.
 
   /**
-   * What {@link #restore} needs, to be asked for on the loop while the VM is paused; empty if no
-   * driver uses the slot.
+   * For who takes this slot's state while the vCPUs are paused and nobody plugs.
    *
-   * @throws RundException from the supplier, if requests are under way
+   * @throws RundException UNAVAILABLE if the driver is just setting the device up
    */
-  public synchronized Supplier<Optional<TransportState>> state() {
-    if (device == null || (status & DRIVER_OK) == 0) {
-      return Optional::empty;
+  public synchronized DeviceHold holder() {
+    if (device == null || status == 0) {
+      return new DeviceHold(Optional.empty());
     }
-    ActiveDevice saved = active;
-    QueueRegisters[] registers = queues;
-    TransportState.Kind kind = TransportState.Kind.of(device);
-    return () ->
+    if ((status & DRIVER_OK) == 0) {
+      throw RundException.unavailable(name + ": the guest is setting its device up", null);
+    }
+    return new DeviceHold(
         Optional.of(
-            TransportState.of(name, kind, status, driverFeatures, registers, saved.positions()));
+            new DeviceHold.InUse(
+                name,
+                TransportState.Kind.of(device),
+                status,
+                driverFeatures,
+                List.of(queues),
+                active)));
   }
 
   /**
@@ -394,6 +398,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
             (i, onFault) -> state.position(i, makeQueue(i, onFault)),
             this::needsReset);
     status = state.status();
+    device.negotiated(driverFeatures);
     ActiveDevice restored = active;
     loop.execute(() -> restored.resume(state.features()));
     // An interrupt that was on its way is lost; one too many finds nothing to do.
@@ -403,6 +408,7 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
   // The hand-over between the two worlds.
 
   private void handOver() {
+    device.negotiated(driverFeatures);
     ActiveDevice activated =
         new ActiveDevice(loop, device, kickFds, this::makeQueue, this::needsReset);
     active = activated;

@@ -59,6 +59,9 @@ public final class Virtqueue {
 
   private volatile boolean stopped;
 
+  /** Nothing is taken and nothing written, though there may be something. */
+  private volatile boolean held;
+
   /**
    * @param eventIndex whether VIRTIO_F_EVENT_IDX was negotiated
    * @param indirect whether VIRTIO_F_INDIRECT_DESC was negotiated
@@ -85,12 +88,34 @@ public final class Virtqueue {
   }
 
   /**
-   * How many chains the driver had made available and got back, modulo 2^16; only while it waits
-   * for none and was shown all, else empty. A queue that starts there goes on like this one.
+   * Holds a queue in which every chain that was taken has been given back and shown: it is as if
+   * empty, and guest memory is not touched through it, until {@link #letGo}.
+   *
+   * @return how many chains the driver had made available and got back, modulo 2^16, where another
+   *     queue can go on; empty, and the queue is not held, if some are still owed
    */
-  synchronized OptionalInt position() {
+  synchronized OptionalInt hold() {
     boolean atRest = nextAvailable == nextUsed && shownUsed == nextUsed;
-    return stopped || !atRest ? OptionalInt.empty() : OptionalInt.of(nextUsed);
+    if (stopped || !atRest) {
+      return OptionalInt.empty();
+    }
+    held = true;
+    return OptionalInt.of(Short.toUnsignedInt(nextUsed));
+  }
+
+  /** Goes on after {@link #hold}. What came meanwhile is there for who looks. */
+  synchronized void letGo() {
+    held = false;
+  }
+
+  /** The last so many chains that were popped were not: they are popped again. */
+  public void putBack(int chains) {
+    nextAvailable -= (short) chains;
+  }
+
+  /** Whether the driver has been given back, and been shown, all that it has made available. */
+  public synchronized boolean isAtRest() {
+    return !hasNext() && nextAvailable == nextUsed && shownUsed == nextUsed;
   }
 
   /** Goes on where a queue was, before the first use. */
@@ -116,7 +141,13 @@ public final class Virtqueue {
 
   /** Whether the guest has made a chain available. */
   public boolean hasNext() {
-    return !stopped && (nextAvailable != availableIndex || refresh());
+    return !stopped && !held && (nextAvailable != availableIndex || refresh());
+  }
+
+  /** How many chains the guest has made available so far, modulo 2^16. */
+  public int offered() {
+    boolean _ = !stopped && refresh();
+    return Short.toUnsignedInt(availableIndex);
   }
 
   /** The next chain, or null if there is none. It is valid until the next call. */
@@ -217,7 +248,7 @@ public final class Virtqueue {
    * follow, and the caller pops.
    */
   public boolean enableKicks() {
-    if (stopped) {
+    if (stopped || held) {
       return false;
     }
     if (eventIndex) {
@@ -232,7 +263,7 @@ public final class Virtqueue {
   /** Tells the driver that kicks are of no use now; some may come nevertheless. */
   public void disableKicks() {
     // With an event index it is enough not to move it on.
-    if (!stopped && !eventIndex) {
+    if (!stopped && !held && !eventIndex) {
       memory.putShort(used, (short) USED_NO_NOTIFY);
     }
   }

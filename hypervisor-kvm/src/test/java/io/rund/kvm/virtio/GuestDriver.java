@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -195,6 +196,16 @@ public final class GuestDriver implements AutoCloseable {
           }
         });
     done.join();
+  }
+
+  /** What a snapshot has of the slot, whose device goes on. */
+  public Optional<TransportState> state() {
+    DeviceHold holder = transport.holder();
+    try {
+      return CompletableFuture.supplyAsync(holder::hold, loop).join();
+    } finally {
+      onLoop(holder::letGo);
+    }
   }
 
   public void awaitTrue(String what, BooleanSupplier condition) {

@@ -10,8 +10,6 @@ import io.rund.kvm.virtio.vsock.VsockDevice;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 class RngDeviceTest {
@@ -57,14 +55,14 @@ class RngDeviceTest {
   void anotherDeviceGoesOnWhereOneStood() throws Exception {
     try (GuestDriver guest = new GuestDriver()) {
       guest.transport.plug(new RngDevice(guest.memory));
-      assertEquals(Optional.empty(), onLoop(guest, guest.transport.state()));
+      assertEquals(Optional.empty(), guest.state());
       guest.start();
       DriverQueue queue = guest.queue(0);
       for (int i = 0; i < 3; i++) {
         queue.submit(DriverQueue.writable(guest.allocate(16), 16));
         assertEquals(16, queue.take().written());
       }
-      TransportState state = onLoop(guest, guest.transport.state()).orElseThrow();
+      TransportState state = guest.state().orElseThrow();
       guest.transport.unplug();
       guest.transport.plug(new RngDevice(guest.memory));
       guest.transport.restore(state);
@@ -80,7 +78,7 @@ class RngDeviceTest {
     try (GuestDriver guest = new GuestDriver()) {
       guest.transport.plug(new RngDevice(guest.memory));
       guest.start();
-      TransportState state = onLoop(guest, guest.transport.state()).orElseThrow();
+      TransportState state = guest.state().orElseThrow();
       guest.transport.unplug();
       assertThrows(RundException.class, () -> guest.transport.restore(state));
       guest.transport.plug(new VsockDevice(guest.loop));
@@ -99,10 +97,5 @@ class RngDeviceTest {
       assertThrows(RundException.class, () -> guest.transport.restore(wrong));
       guest.transport.restore(state);
     }
-  }
-
-  private static Optional<TransportState> onLoop(
-      GuestDriver guest, Supplier<Optional<TransportState>> state) throws Exception {
-    return CompletableFuture.supplyAsync(state, guest.loop).get();
   }
 }

@@ -84,12 +84,24 @@ public interface VirtualMachine extends AutoCloseable {
 
   /**
    * What clones are made of. The guest's agent must have connected and must not have been spoken
-   * to; the vCPUs stand still afterwards. Waits for the guest to come to rest.
+   * to, and its clones are connected as it is. Waits for the guest to come to rest.
    *
    * @throws io.rund.core.error.RundException if the host cannot tell the VM's state or the guest
    *     does not come to rest
    */
   VmTemplate template();
+
+  /**
+   * The VM as it is, which runs on. In its clones every connection has ended and the agent makes
+   * another one; before they start they must have got the same shares; and network cards are gone,
+   * of which the agent has to unbind the slots.
+   *
+   * @param meanwhile runs while the guest stands still and no request of its is under way: what it
+   *     copies of the host is what the guest knows
+   * @throws io.rund.core.error.RundException UNAVAILABLE if the guest has requests that do not end,
+   *     FAILED_PRECONDITION if it has a disk
+   */
+  VmTemplate snapshot(Runnable meanwhile);
 
   /** Completes when no vCPU will run again. */
   CompletableFuture<VmExit> exited();

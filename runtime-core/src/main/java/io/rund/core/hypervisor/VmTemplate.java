@@ -10,8 +10,8 @@ import java.nio.channels.FileChannel;
 public interface VmTemplate extends AutoCloseable {
   /**
    * Makes a VM of the same configuration that goes on, from {@link VirtualMachine#start} on, where
-   * the template stood: its agent has just connected. Whoever listens for the agent does so before.
-   * All VMs of one template know the same secrets until each is told its own.
+   * the template stood: its agent has just connected, or is about to. Whoever listens for the agent
+   * does so before. All VMs of one template know the same secrets until each is told its own.
    *
    * @throws io.rund.core.error.RundException if the host refuses, or the template is closed;
    *     nothing stays allocated

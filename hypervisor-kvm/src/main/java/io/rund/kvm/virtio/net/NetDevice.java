@@ -139,6 +139,15 @@ public final class NetDevice implements VirtioDevice {
   }
 
   @Override
+  public void negotiated(long features) {
+    try {
+      tap.offload(features);
+    } catch (LastErrorException e) {
+      log.warn("interface {}: its tap is gone: {}", name, e.getMessage());
+    }
+  }
+
+  @Override
   public void activate(long features, List<Virtqueue> queues) {
     rx = queues.get(RX);
     tx = queues.get(TX);
@@ -146,7 +155,6 @@ public final class NetDevice implements VirtioDevice {
     buffers.clear();
     listening = false;
     try {
-      tap.offload(features);
       registration = loop.register(tap.number(), 0, handler);
     } catch (LastErrorException e) {
       // The guest's frames will find out again, and are dropped.
@@ -165,6 +173,12 @@ public final class NetDevice implements VirtioDevice {
     }
     listenIfThereIsRoom();
     return false;
+  }
+
+  @Override
+  public void settle() {
+    rx.putBack(buffers.chains());
+    buffers.clear();
   }
 
   // From the guest.

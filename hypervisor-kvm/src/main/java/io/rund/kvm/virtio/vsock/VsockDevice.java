@@ -6,6 +6,7 @@ import io.rund.core.linux.EventLoop;
 import io.rund.kvm.virtio.DescriptorChain;
 import io.rund.kvm.virtio.VirtioDevice;
 import io.rund.kvm.virtio.Virtqueue;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -41,6 +42,10 @@ public final class VsockDevice implements VirtioDevice {
   private static final int QUEUE_SIZE = 256;
   private static final int RX = 0;
   private static final int TX = 1;
+  private static final int EVENT = 2;
+
+  /** A struct virtio_vsock_event with VIRTIO_VSOCK_EVENT_TRANSPORT_RESET, which is 0 (5.10.6.7). */
+  private static final MemorySegment TRANSPORT_RESET = Arena.global().allocate(Integer.BYTES);
 
   /** Data of one packet, as Linux bounds it (VIRTIO_VSOCK_MAX_PKT_BUF_SIZE). */
   private static final int MAX_PACKET = 64 * 1024;
@@ -82,7 +87,14 @@ public final class VsockDevice implements VirtioDevice {
 
   private Virtqueue rx;
   private Virtqueue tx;
+  private Virtqueue events;
   private boolean txWaits;
+
+  /** Whether the guest may not have heard yet that its connections are no more. */
+  private boolean resetting;
+
+  /** Buffers for events that it had offered by then. */
+  private int eventsOffered;
 
   /** Whether a kick is being answered, so that {@link #flush} comes at the end. */
   private boolean inTurn;
@@ -128,12 +140,13 @@ public final class VsockDevice implements VirtioDevice {
     return config;
   }
 
-  /** The event queue is left alone: nothing ever happens to this device that it could tell. */
   @Override
   public void activate(long features, List<Virtqueue> queues) {
     rx = queues.get(RX);
     tx = queues.get(TX);
+    events = queues.get(EVENT);
     txWaits = false;
+    resetting = false;
     inTurn = false;
     rx.disableKicks();
   }
@@ -216,9 +229,15 @@ public final class VsockDevice implements VirtioDevice {
       connection.received(in, chain);
     } else if (in.operation() == VsockHeader.REQUEST) {
       accept();
-    } else if (in.operation() != VsockHeader.RST) {
+    } else if (in.operation() != VsockHeader.RST && !isResetting()) {
       resets.add(in.sourcePort(), in.destinationPort());
     }
+  }
+
+  /** A guest that has offered another buffer has taken the event out of the last one. */
+  private boolean isResetting() {
+    resetting = resetting && events.offered() == eventsOffered;
+    return resetting;
   }
 
   private void accept() {
@@ -259,6 +278,22 @@ public final class VsockDevice implements VirtioDevice {
     } else {
       begin(connection, onAccept);
     }
+  }
+
+  /**
+   * Tells the guest that none of its connections is known any more: all of them end at once, before
+   * a packet of one could find out. On the loop.
+   */
+  public void resetTransport() {
+    DescriptorChain chain = events.pop();
+    if (chain == null || chain.writableBytes() < TRANSPORT_RESET.byteSize()) {
+      throw RundException.precondition("the guest takes no events of its socket device");
+    }
+    chain.write(0, TRANSPORT_RESET, 0, TRANSPORT_RESET.byteSize());
+    events.push(chain.head(), TRANSPORT_RESET.byteSize());
+    events.flush();
+    eventsOffered = events.offered();
+    resetting = true;
   }
 
   /** Whether one more connection may be; gives up one whose user has long closed it, if need be. */

@@ -3,7 +3,9 @@ package io.rund.kvm.virtio.net;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.kvm.virtio.DeviceHold;
 import io.rund.kvm.virtio.DriverQueue;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -166,6 +168,28 @@ class NetDeviceTest {
       guest.post(1, 1536);
     }
     assertEquals(0, guest.device.dropped());
+  }
+
+  @Test
+  void whatComesWhileTheDeviceIsHeldComesAfterwards() {
+    guest.start(0);
+    guest.post(64, 1536);
+    byte[] before = frame(100);
+    guest.network.send(before);
+    assertArrayEquals(before, guest.receiveFrame());
+    DeviceHold holder = guest.driver.transport.holder();
+    guest.driver.onLoop(() -> assertTrue(holder.hold().isPresent()));
+    byte[] toGuest = frame(200);
+    guest.network.send(toGuest);
+    byte[] toHost = frame(300);
+    guest.tx().submit(guest.tx().bytes(NetGuest.concat(new byte[12], toHost)));
+    guest.driver.settle();
+    assertFalse(guest.rx().hasUsed());
+    assertFalse(guest.tx().hasUsed());
+    guest.driver.onLoop(holder::letGo);
+    assertArrayEquals(toGuest, guest.receiveFrame());
+    byte[] sent = guest.network.receive();
+    assertArrayEquals(toHost, Arrays.copyOfRange(sent, 10, sent.length));
   }
 
   @Test
