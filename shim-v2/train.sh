@@ -11,6 +11,7 @@ mkdir -p "$work/state/node-training"
 cat >"$work/rund.toml" <<END
 state_dir = "$work/state"
 template_dir = "$work/templates"
+sandbox_dir = "$work/sandboxes"
 idle_timeout = "10s"
 boot_timeout = "3s"
 END

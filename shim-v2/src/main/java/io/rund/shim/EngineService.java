@@ -3,13 +3,17 @@ package io.rund.shim;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.sandbox.ContainerService;
+import io.rund.core.sandbox.CreateRequest.StdioPaths;
 import io.rund.core.sandbox.Leftovers;
 import io.rund.core.sandbox.ProcessState;
+import io.rund.core.sandbox.RestoredContainer;
 import io.rund.core.sandbox.SandboxFootprint;
 import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.ttrpc.TtrpcService;
 import io.rund.core.ttrpc.TtrpcService.RequestContext;
 import io.rund.shim.containerd.TaskWire;
+import io.rund.shim.wire.engine.CloneRequest;
+import io.rund.shim.wire.engine.CloneResponse;
 import io.rund.shim.wire.engine.ContainerRef;
 import io.rund.shim.wire.engine.DestroyRequest;
 import io.rund.shim.wire.engine.DestroyResponse;
@@ -22,15 +26,24 @@ import io.rund.shim.wire.engine.KillRequest;
 import io.rund.shim.wire.engine.KillResponse;
 import io.rund.shim.wire.engine.ListRequest;
 import io.rund.shim.wire.engine.ListResponse;
+import io.rund.shim.wire.engine.NewContainer;
 import io.rund.shim.wire.engine.Phase;
 import io.rund.shim.wire.engine.Process;
+import io.rund.shim.wire.engine.RemoveResponse;
+import io.rund.shim.wire.engine.RestoreRequest;
+import io.rund.shim.wire.engine.RestoreResponse;
+import io.rund.shim.wire.engine.RunRequest;
+import io.rund.shim.wire.engine.RunResponse;
 import io.rund.shim.wire.engine.Sandbox;
+import io.rund.shim.wire.engine.SnapshotRequest;
+import io.rund.shim.wire.engine.SnapshotResponse;
 import io.rund.shim.wire.engine.StateResponse;
 import io.rund.shim.wire.engine.TimelineResponse;
 import io.rund.shim.wire.task.DeleteResponse;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** What the launcher and the rund command ask of the engine (rund.v1.Engine). */
 final class EngineService {
@@ -54,7 +67,12 @@ final class EngineService {
         .method("State", ContainerRef.parser(), this::state)
         .method("Kill", KillRequest.parser(), this::kill)
         .method("Timeline", ContainerRef.parser(), this::timeline)
-        .method("Footprint", FootprintRequest.parser(), this::footprint);
+        .method("Footprint", FootprintRequest.parser(), this::footprint)
+        .method("Snapshot", SnapshotRequest.parser(), this::snapshot)
+        .method("Restore", RestoreRequest.parser(), this::restore)
+        .method("Clone", CloneRequest.parser(), this::clone)
+        .method("Remove", ContainerRef.parser(), this::remove)
+        .method("Run", RunRequest.parser(), this::run);
   }
 
   /** When a launcher last was about to send containerd here, as of System.nanoTime. */
@@ -168,6 +186,52 @@ final class EngineService {
       }
     }
     return response.build();
+  }
+
+  private SnapshotResponse snapshot(RequestContext context, SnapshotRequest request) {
+    SandboxInfo info = find(request.getContainer());
+    containers.snapshot(info.namespace(), info.id(), Path.of(request.getDirectory()));
+    return SnapshotResponse.getDefaultInstance();
+  }
+
+  private RestoreResponse restore(RequestContext context, RestoreRequest request) {
+    RestoredContainer made = made(request.getNamespace(), request.getMade());
+    int pid = containers.restore(Path.of(request.getDirectory()), made, context.abandoned());
+    return RestoreResponse.newBuilder().setPid(pid).build();
+  }
+
+  private CloneResponse clone(RequestContext context, CloneRequest request) {
+    SandboxInfo info = find(request.getContainer());
+    RestoredContainer made = made(info.namespace(), request.getMade());
+    int pid = containers.clone(info.namespace(), info.id(), made, context.abandoned());
+    return CloneResponse.newBuilder().setPid(pid).build();
+  }
+
+  private static RestoredContainer made(String namespace, NewContainer made) {
+    String output = made.getOutput().isEmpty() ? "" : "file://" + made.getOutput();
+    return new RestoredContainer(
+        namespace,
+        made.getId(),
+        new StdioPaths(false, "", output, output),
+        Optional.of(made.getNetworkNamespace()).filter(path -> !path.isEmpty()).map(Path::of));
+  }
+
+  private RemoveResponse remove(RequestContext context, ContainerRef ref) {
+    SandboxInfo info = find(ref);
+    var _ = containers.remove(info.namespace(), info.id());
+    return RemoveResponse.getDefaultInstance();
+  }
+
+  private RunResponse run(RequestContext context, RunRequest request) throws InterruptedException {
+    SandboxInfo info = find(request.getContainer());
+    int status =
+        containers.run(
+            info.namespace(),
+            info.id(),
+            request.getArgumentsList(),
+            new StdioPaths(false, "", request.getStdout(), request.getStderr()),
+            context.abandoned());
+    return RunResponse.newBuilder().setExitStatus(status).build();
   }
 
   /** A person names a container by its id alone, as long as that is clear. */

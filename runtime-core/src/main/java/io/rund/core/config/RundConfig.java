@@ -35,6 +35,7 @@ import java.util.TreeSet;
  * @param cloning whether sandboxes may be clones of a template
  * @param templateDir where templates are kept, so that they survive the engine; empty if they do
  *     not
+ * @param sandboxDir where sandboxes that were restored or cloned by command keep what they write
  * @param bootTimeout how long a guest may take from its first instruction to its agent's answer
  * @param idleTimeout how long an engine without sandboxes stays
  * @param debugConsole whether guests have a serial console, logged under the state directory
@@ -54,6 +55,7 @@ public record RundConfig(
     Set<String> annotations,
     boolean cloning,
     Optional<Path> templateDir,
+    Path sandboxDir,
     Duration bootTimeout,
     Duration idleTimeout,
     boolean debugConsole,
@@ -140,6 +142,7 @@ public record RundConfig(
             settings.names("annotations", ANNOTATIONS),
             settings.flag("clone", true),
             settings.optional("template_dir", "/var/lib/rund/templates").map(root::resolve),
+            root.resolve(settings.text("sandbox_dir", "/var/lib/rund/sandboxes")),
             settings.duration("boot_timeout", Duration.ofSeconds(60)),
             settings.duration("idle_timeout", Duration.ofMinutes(10)),
             settings.flag("debug_console", false),

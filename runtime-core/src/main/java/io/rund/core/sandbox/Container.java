@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -47,12 +48,22 @@ final class Container {
   /**
    * Where a container runs.
    *
+   * @param guestId what the agent calls it: another id than the engine's if its guest goes on from
+   *     a snapshot
    * @param agent runs its processes
    * @param anchor its pid on the host; a member owns it, for others it is the sandbox's
    * @param files what the VM has got for it
    * @param guestPid of its init, in the guest's root PID namespace; 0 without one
+   * @param folder of a container that rund has made by itself, which goes with it
    */
-  record Place(Kind kind, ContainerAgent agent, Anchor anchor, GivenFiles files, int guestPid) {}
+  record Place(
+      Kind kind,
+      String guestId,
+      ContainerAgent agent,
+      Anchor anchor,
+      GivenFiles files,
+      int guestPid,
+      Optional<SandboxFolders.Folder> folder) {}
 
   private final CreateRequest request;
   private final Sandbox sandbox;
@@ -88,7 +99,27 @@ final class Container {
     this.cpuShare = cpuShare;
     this.events = events;
     this.timeline = timeline;
-    this.init = new ContainerProcess(this, ProcessKey.init(request.id()), io);
+    this.init = new ContainerProcess(this, key(""), io);
+  }
+
+  /** What the agent calls the process. */
+  private ProcessKey key(String execId) {
+    return new ProcessKey(place.guestId(), execId);
+  }
+
+  /** What the agent calls the container. */
+  String guestId() {
+    return place.guestId();
+  }
+
+  /** Whether it is none of containerd's. */
+  boolean isRunds() {
+    return place.folder().isPresent();
+  }
+
+  /** Its init runs already, as that of a snapshot does. Before {@link #watch}. */
+  void goesOn() {
+    init.goesOn();
   }
 
   /** Reports the creation, and all that happens from now on. To be called once. */
@@ -106,7 +137,7 @@ final class Container {
   private void watchOom(long seen) {
     var _ =
         agent()
-            .oomKills(request.id(), seen)
+            .oomKills(place.guestId(), seen)
             .whenComplete(
                 (kills, failure) -> {
                   // A failure means that the container or the agent is gone.
@@ -202,7 +233,7 @@ final class Container {
               .formatted(execId, request.id()));
     }
     ProcessIo io = sandbox.openIo(request, stdio);
-    ProcessKey key = new ProcessKey(request.id(), execId);
+    ProcessKey key = key(execId);
     ContainerProcess process = new ContainerProcess(this, key, io);
     try {
       synchronized (execs) {
@@ -261,7 +292,7 @@ final class Container {
     ContainerProcess exec = process(execId);
     exec.assertDeletable();
     try {
-      agent().delete(new ProcessKey(request.id(), execId));
+      agent().delete(key(execId));
     } catch (RundException e) {
       if (e.code() != ErrorCode.NOT_FOUND && e.code() != ErrorCode.UNAVAILABLE) {
         throw e;
@@ -280,13 +311,13 @@ final class Container {
   }
 
   void pause() {
-    agent().pause(request.id());
+    agent().pause(place.guestId());
     paused = true;
     events.publish(new TaskEvent.Paused(request.namespace(), request.id()));
   }
 
   void resume() {
-    agent().resume(request.id());
+    agent().resume(place.guestId());
     paused = false;
     events.publish(new TaskEvent.Resumed(request.namespace(), request.id()));
   }
@@ -298,7 +329,7 @@ final class Container {
    */
   void update(byte[] resourcesJson, long most) {
     ObjectNode resources = GuestResources.update(request.id(), resourcesJson, most);
-    agent().update(request.id(), GuestResources.write(resources));
+    agent().update(place.guestId(), GuestResources.write(resources));
     synchronized (place) {
       CpuShare before = cpuShare;
       cpuShare = before.with(resources.path("cpu"));
@@ -311,12 +342,12 @@ final class Container {
   }
 
   ContainerStats stats() {
-    return agent().stats(request.id());
+    return agent().stats(place.guestId());
   }
 
   void resizeTerminal(String execId, int rows, int columns) {
     process(execId);
-    agent().resizeTerminal(new ProcessKey(request.id(), execId), rows, columns);
+    agent().resizeTerminal(key(execId), rows, columns);
   }
 
   /**
@@ -331,10 +362,10 @@ final class Container {
     }
     init.io().drain(DRAIN_BOUND);
     try {
-      agent().delete(ProcessKey.init(request.id()));
+      agent().delete(key(""));
     } catch (RundException e) {
       if (e.code() == ErrorCode.FAILED_PRECONDITION) {
-        GuestEnd.of(request.id(), agent());
+        GuestEnd.of(place.guestId(), agent());
       } else if (e.code() != ErrorCode.UNAVAILABLE && e.code() != ErrorCode.NOT_FOUND) {
         Sandbox.log.warn(
             "container {}: the agent could not delete it: {}", request.id(), e.getMessage());
@@ -368,12 +399,13 @@ final class Container {
     }
   }
 
-  /** Closes all streams, and reports the deletion. Returns the init's last state. */
+  /** Closes all that is left, and reports the deletion. Returns the init's last state. */
   ProcessState close() {
     gone = true;
     for (ContainerProcess process : processes()) {
       process.io().close();
     }
+    place.folder().ifPresent(SandboxFolders.Folder::close);
     ProcessState last = init.state();
     events.publish(
         new TaskEvent.Deleted(

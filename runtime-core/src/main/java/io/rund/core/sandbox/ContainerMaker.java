@@ -4,6 +4,7 @@ import io.rund.core.agent.ContainerAgent.ProcessKey;
 import io.rund.core.agent.GuestAgent;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
+import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.sandbox.Container.Kind;
 import io.rund.core.sandbox.Container.Place;
 import io.rund.core.stdio.ProcessIo;
@@ -14,6 +15,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * Makes containers: with a VM of their own, as the sandbox of a pod, or into a pod's VM. What fails
@@ -62,7 +64,9 @@ final class ContainerMaker {
         // Nothing writes to its streams: they end with it.
         var _ = pause.exit(ProcessKey.init(request.id())).thenRun(io::close);
         GivenFiles none = new GivenFiles(List.of(), List.of());
-        Place place = new Place(Kind.POD_SANDBOX, pause, sandbox.anchor(), none, 0);
+        Place place =
+            new Place(
+                Kind.POD_SANDBOX, request.id(), pause, sandbox.anchor(), none, 0, Optional.empty());
         return begin(
             new Container(request, sandbox, place, CpuShare.of(spec), io, events, timeline));
       } catch (Throwable e) {
@@ -91,7 +95,66 @@ final class ContainerMaker {
     }
   }
 
-  /** Boots when it is this request's turn. */
+  /**
+   * Goes on with a sandbox of one container, whose program runs. It is nobody's but rund's: no
+   * event tells of it.
+   *
+   * @param machine the guest
+   * @param folder the bundle, which is the container's if this succeeds
+   * @throws RundException that says what of the host it had and is not there any more
+   */
+  Container restore(
+      CreateRequest request,
+      SnapshotDescription description,
+      VmTemplate machine,
+      SandboxFolders.Folder folder,
+      CompletableFuture<Void> givenUp) {
+    long came = System.nanoTime();
+    Timeline timeline = new Timeline(came);
+    OciSpec spec = OciSpec.read(request.bundle());
+    String guestId = description.guestId();
+    SandboxSize size = description.size();
+    try (HostFiles files = new HostFiles(guestId, false)) {
+      GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
+      Sandbox sandbox =
+          atTurn(
+              request,
+              timeline,
+              givenUp,
+              () -> boot.restore(request, spec, size, machine, files::giveTo, timeline));
+      try {
+        ProcessIo io = sandbox.openIo(request, request.stdio());
+        try {
+          description.cards().forEach(sandbox.agent()::unbindSlot);
+          sandbox.attachNetwork(timeline);
+          if (guestSpec.readOnlyRoot()) {
+            files.makeRootReadOnly();
+          }
+          sandbox.agent().adopt(guestId, io.ports());
+          Place place =
+              new Place(
+                  Kind.ALONE,
+                  guestId,
+                  sandbox.agent(),
+                  sandbox.anchor(),
+                  files.given(),
+                  0,
+                  Optional.of(folder));
+          Container container =
+              new Container(request, sandbox, place, CpuShare.of(spec), io, _ -> {}, timeline);
+          container.goesOn();
+          return begin(container);
+        } catch (Throwable e) {
+          io.close();
+          throw e;
+        }
+      } catch (Throwable e) {
+        sandbox.close();
+        throw e;
+      }
+    }
+  }
+
   private Sandbox boot(
       CreateRequest request,
       OciSpec spec,
@@ -99,10 +162,20 @@ final class ContainerMaker {
       Consumer<VirtualMachine> prepare,
       Timeline timeline,
       CompletableFuture<Void> givenUp) {
+    return atTurn(
+        request, timeline, givenUp, () -> boot.boot(request, spec, size, prepare, timeline));
+  }
+
+  /** Makes a VM when it is this request's turn. */
+  private Sandbox atTurn(
+      CreateRequest request,
+      Timeline timeline,
+      CompletableFuture<Void> givenUp,
+      Supplier<Sandbox> making) {
     long came = System.nanoTime();
     try (Admission.Place _ = admission.enter(request.id(), givenUp)) {
       timeline.phase("admission", came);
-      return boot.boot(request, spec, size, prepare, timeline);
+      return making.get();
     }
   }
 
@@ -173,7 +246,8 @@ final class ContainerMaker {
         files.makeRootReadOnly();
       }
       timeline.phase("create container", began);
-      Place place = new Place(kind, agent, anchor, files.given(), guestPid);
+      Place place =
+          new Place(kind, request.id(), agent, anchor, files.given(), guestPid, Optional.empty());
       return begin(new Container(request, sandbox, place, CpuShare.of(spec), io, events, timeline));
     } catch (RundException e) {
       io.close();

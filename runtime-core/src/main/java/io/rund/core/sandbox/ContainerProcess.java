@@ -7,15 +7,20 @@ import io.rund.core.error.RundException;
 import io.rund.core.linux.Linux;
 import io.rund.core.sandbox.ProcessState.Status;
 import io.rund.core.stdio.ProcessIo;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A process of a container, the init or an exec: its state machine, and the only place that reports
  * its start and its exit, each once and in this order. Safe for use by several threads.
  */
 final class ContainerProcess {
+  /** A program that was killed and has not ended by then is held by a guest that is broken. */
+  private static final Duration KILL_BOUND = Duration.ofMinutes(2);
+
   private enum Phase {
     CREATED,
     STARTING,
@@ -46,6 +51,11 @@ final class ContainerProcess {
 
   boolean isInit() {
     return key.execId().isEmpty();
+  }
+
+  /** It runs, as others have started it. */
+  synchronized void goesOn() {
+    phase = Phase.RUNNING;
   }
 
   /** Runs the program. A process that could not be started may be deleted or started again. */
@@ -145,7 +155,8 @@ final class ContainerProcess {
 
   /**
    * Returns also when the guest does not answer: the signal is on its way then, as to a process
-   * that is stopped. But SIGKILL to an init ends the sandbox whose guest does not answer.
+   * that is stopped. But SIGKILL to an init ends the sandbox whose guest does not answer, or says
+   * that it is done and tells of no end.
    */
   void signal(ContainerAgent agent, int signal, boolean all) {
     synchronized (this) {
@@ -165,6 +176,22 @@ final class ContainerProcess {
         default -> throw e;
       }
     }
+    if (signal == Linux.SIGKILL && isInit()) {
+      expectEnd(KILL_BOUND);
+    }
+  }
+
+  /** Else a guest could keep its pod from ever being deleted. */
+  void expectEnd(Duration bound) {
+    var _ =
+        stopped
+            .copy()
+            .orTimeout(bound.toMillis(), TimeUnit.MILLISECONDS)
+            .exceptionally(
+                late -> {
+                  container.sandbox().giveUp(this + " was killed and has not ended");
+                  return null;
+                });
   }
 
   private void unanswered(int signal, RundException reason) {
@@ -192,7 +219,7 @@ final class ContainerProcess {
 
   synchronized ProcessState state() {
     return new ProcessState(
-        key.containerId(),
+        container.request().id(),
         key.execId(),
         container.request().bundle().toString(),
         container.pid(),
@@ -212,8 +239,7 @@ final class ContainerProcess {
 
   @Override
   public String toString() {
-    return isInit()
-        ? "container " + key.containerId()
-        : "exec " + key.execId() + " of container " + key.containerId();
+    String id = container.request().id();
+    return isInit() ? "container " + id : "exec " + key.execId() + " of container " + id;
   }
 }

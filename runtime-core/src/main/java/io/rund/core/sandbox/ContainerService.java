@@ -1,6 +1,7 @@
 package io.rund.core.sandbox;
 
 import io.rund.core.agent.ContainerStats;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -79,6 +80,42 @@ public interface ContainerService {
    * client that has got the answer to a deletion. Idempotent.
    */
   ProcessState destroy(String namespace, String id);
+
+  /**
+   * Writes a sandbox of one container, which runs and runs on, into a folder.
+   *
+   * @param target absolute; nothing of that name is there
+   * @throws io.rund.core.error.RundException FAILED_PRECONDITION for a sandbox that has more than a
+   *     snapshot can hold, ALREADY_EXISTS for the folder; nothing is left then
+   */
+  void snapshot(String namespace, String id, Path target);
+
+  /**
+   * Goes on with a snapshot as a container that is none of containerd's: no event tells of it, and
+   * it is there until {@link #remove}. Returns its pid on the host.
+   *
+   * @throws io.rund.core.error.RundException FAILED_PRECONDITION for a snapshot that is damaged or
+   *     of no use on this host, or whose files of the host are gone
+   */
+  int restore(Path source, RestoredContainer made, CompletableFuture<Void> abandoned);
+
+  /** As {@link #snapshot} and {@link #restore}, in memory. */
+  int clone(String namespace, String id, RestoredContainer made, CompletableFuture<Void> abandoned);
+
+  /**
+   * Runs one more program in a container, as its own is run, and waits for its end. Returns its
+   * exit status.
+   */
+  int run(
+      String namespace,
+      String id,
+      List<String> arguments,
+      CreateRequest.StdioPaths stdio,
+      CompletableFuture<Void> abandoned)
+      throws InterruptedException;
+
+  /** Ends and forgets a container of {@link #restore} or {@link #clone}, in whatever state. */
+  ProcessState remove(String namespace, String id);
 
   /** Every container of the engine. */
   List<SandboxInfo> list();

@@ -56,12 +56,22 @@ record GuestStart(Hypervisor hypervisor, AgentConnector connector, Duration boun
         });
   }
 
-  /** Its agent's first answer says that it works, and that it has an identity of its own. */
-  Started clone(VmTemplate template, String id, String hostname, Timeline timeline) {
+  /**
+   * Its agent's first answer says that it works, and that it has an identity of its own.
+   *
+   * @param prepare gives the VM what the template had when it was taken
+   */
+  Started clone(
+      VmTemplate template,
+      String id,
+      String hostname,
+      Consumer<VirtualMachine> prepare,
+      Timeline timeline) {
     long began = System.nanoTime();
     return with(
         template.clone(id),
         (vm, connected) -> {
+          prepare.accept(vm);
           timeline.phase("clone VM", began);
           long started = System.nanoTime();
           vm.start();

@@ -3,6 +3,7 @@ package io.rund.core.sandbox;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -82,6 +84,62 @@ public final class OciSpec {
   /** A copy that the caller may change. */
   ObjectNode copy() {
     return root.deepCopy();
+  }
+
+  /**
+   * The same for a container that has no bundle of containerd's: relative sources of mounts are
+   * those of this one's bundle, and its cgroup is the engine's.
+   */
+  byte[] detached() {
+    ObjectNode copy = copy();
+    for (JsonNode mount : copy.path("mounts")) {
+      if (BindMount.is(mount)) {
+        String source = bundle().resolve(mount.path("source").asText()).toString();
+        ((ObjectNode) mount).put("source", source);
+      }
+    }
+    if (copy.path("linux") instanceof ObjectNode linux) {
+      linux.remove("cgroupsPath");
+    }
+    return bytes(copy);
+  }
+
+  /**
+   * A specification with another network namespace: that of {@code path}, or a new one.
+   *
+   * @throws RundException FAILED_PRECONDITION if it is none
+   */
+  static byte[] inNetwork(byte[] specification, Optional<Path> path) {
+    JsonNode root;
+    try {
+      root = JSON.readTree(specification);
+    } catch (IOException e) {
+      throw RundException.precondition("the specification cannot be read: " + e.getMessage());
+    }
+    for (JsonNode namespace : root.path("linux").path("namespaces")) {
+      if (namespace.path("type").asText().equals("network")) {
+        ((ObjectNode) namespace).remove("path");
+        path.ifPresent(p -> ((ObjectNode) namespace).put("path", p.toString()));
+      }
+    }
+    return bytes(root);
+  }
+
+  /** The process object for another program that runs as the container's does, on no terminal. */
+  byte[] process(List<String> arguments) {
+    ObjectNode process = (ObjectNode) copy().path("process");
+    process.remove("consoleSize");
+    ArrayNode args = process.put("terminal", false).putArray("args");
+    arguments.forEach(args::add);
+    return bytes(process);
+  }
+
+  private static byte[] bytes(JsonNode node) {
+    try {
+      return JSON.writeValueAsBytes(node);
+    } catch (JsonProcessingException e) {
+      throw RundException.internal("cannot write a specification: " + e.getMessage(), e);
+    }
   }
 
   /** process.args[0]. */

@@ -194,6 +194,11 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     network.attach(Path.of("/proc/" + pid() + "/ns/net"), timeline);
   }
 
+  /** Slots of the network cards that the guest has. */
+  List<Integer> cards() {
+    return network.slots();
+  }
+
   /** The streams of a process of the container that {@code request} made. */
   ProcessIo openIo(CreateRequest request, CreateRequest.StdioPaths stdio) {
     return ProcessIo.open(vm, request.namespace(), request.id(), stdio, nextPort::getAndIncrement);

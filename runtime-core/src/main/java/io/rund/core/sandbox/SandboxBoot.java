@@ -10,6 +10,8 @@ import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.network.PodNetwork;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -60,8 +62,51 @@ final class SandboxBoot implements AutoCloseable {
       SandboxSize size,
       Consumer<VirtualMachine> prepare,
       Timeline timeline) {
-    CpuShare share = CpuShare.of(spec);
     boolean cloning = cloning(spec);
+    return begin(
+        request,
+        spec,
+        size,
+        (vm, hostname) ->
+            cloning
+                ? cloneOrBoot(vm, hostname, prepare, timeline)
+                : guests.boot(vm, hostname, prepare, timeline),
+        timeline);
+  }
+
+  /**
+   * Goes on with a VM of this size whose containers are known to its agent.
+   *
+   * @param prepare gives the VM the host's files that it had
+   */
+  Sandbox restore(
+      CreateRequest request,
+      OciSpec spec,
+      SandboxSize size,
+      VmTemplate machine,
+      Consumer<VirtualMachine> prepare,
+      Timeline timeline) {
+    return begin(
+        request,
+        spec,
+        size,
+        (vm, hostname) -> guests.clone(machine, vm.id(), hostname, prepare, timeline),
+        timeline);
+  }
+
+  /** What a machine was saved as. */
+  VmTemplate load(SandboxSize size, FileChannel file, Timeline timeline) throws IOException {
+    return guests.load(vmConfig("snapshot", size), file, timeline);
+  }
+
+  /** Brings a guest to its agent's first answer. */
+  private interface Guest {
+    GuestStart.Started start(VmConfig vm, String hostname);
+  }
+
+  private Sandbox begin(
+      CreateRequest request, OciSpec spec, SandboxSize size, Guest starting, Timeline timeline) {
+    CpuShare share = CpuShare.of(spec);
     // Ids are unique in a containerd namespace; neither name may have a colon.
     String id = request.namespace() + ":" + request.id();
     AnchorStart anchorStart =
@@ -70,11 +115,7 @@ final class SandboxBoot implements AutoCloseable {
     GuestStart.Started guest = null;
     try {
       String hostname = spec.hostname().orElseGet(HostName::get);
-      VmConfig vm = vmConfig(id, size);
-      guest =
-          cloning
-              ? cloneOrBoot(vm, hostname, prepare, timeline)
-              : guests.boot(vm, hostname, prepare, timeline);
+      guest = starting.start(vmConfig(id, size), hostname);
       long entering = System.nanoTime();
       cpu.enter(guest.vm().vcpuThreads());
       // Not before, since a boot at the pace of a small quota helps nobody.
@@ -137,7 +178,7 @@ final class SandboxBoot implements AutoCloseable {
   private GuestStart.Started clone(
       TemplateShape shape, VmTemplate template, String id, String hostname, Timeline timeline) {
     try {
-      return guests.clone(template, id, hostname, timeline);
+      return guests.clone(template, id, hostname, vm -> {}, timeline);
     } catch (RundException e) {
       log.warn("sandbox {} boots cold, since its clone failed: {}", id, e.getMessage(), e);
       templates.discard(shape, template);

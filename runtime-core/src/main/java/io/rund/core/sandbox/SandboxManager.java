@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -64,6 +65,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
 
   private final SandboxBoot boot;
   private final ContainerMaker maker;
+  private final Snapshots snapshots;
   private final CpuGroups cpus;
   private final RundConfig config;
 
@@ -78,27 +80,37 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     this.cpus = CpuGroups.open(Path.of("/sys/fs/cgroup"));
     this.boot = new SandboxBoot(hypervisor, connector, network, loop, cpus, config);
     this.maker = new ContainerMaker(boot, events);
+    this.snapshots = new Snapshots(boot, maker);
     this.config = config;
+    var _ = Thread.startVirtualThread(snapshots::sweep);
   }
 
   @Override
   public int create(CreateRequest request, CompletableFuture<Void> abandoned) {
-    Key key = new Key(request.namespace(), request.id());
+    return make(
+        new Key(request.namespace(), request.id()),
+        givenUp -> maker.make(request, id -> pod(request.namespace(), id), givenUp),
+        abandoned);
+  }
+
+  private int make(
+      Key key,
+      Function<CompletableFuture<Void>, Container> making,
+      CompletableFuture<Void> abandoned) {
     Creation creation = new Creation();
     if (containers.putIfAbsent(key, creation) != null) {
       throw new RundException(
-          ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(request.id()));
+          ErrorCode.ALREADY_EXISTS, "container %s exists already".formatted(key.id()));
     }
     deleted.remove(key);
     var _ = abandoned.thenRun(() -> creation.givenUp().complete(null));
     try {
-      Container container =
-          maker.make(request, id -> pod(request.namespace(), id), creation.givenUp());
+      Container container = making.apply(creation.givenUp());
       creation.created().complete(container);
       return container.pid();
     } catch (Throwable e) {
       // An Error too, such as a host without threads: a deletion waits for the creation's end.
-      log.warn("container {} could not be created: {}", request.id(), e.getMessage());
+      log.warn("container {} could not be created: {}", key.id(), e.getMessage());
       containers.remove(key, creation);
       creation.created().completeExceptionally(e);
       throw e;
@@ -336,7 +348,50 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     return container(namespace, id).timeline();
   }
 
-  private Container container(String namespace, String id) {
+  @Override
+  public void snapshot(String namespace, String id, Path target) {
+    snapshots.save(container(namespace, id), target);
+  }
+
+  @Override
+  public int restore(Path source, RestoredContainer made, CompletableFuture<Void> abandoned) {
+    return make(
+        new Key(made.namespace(), made.id()),
+        givenUp -> snapshots.restore(source, made, givenUp),
+        abandoned);
+  }
+
+  @Override
+  public int clone(
+      String namespace, String id, RestoredContainer made, CompletableFuture<Void> abandoned) {
+    Container container = container(namespace, id);
+    return make(
+        new Key(made.namespace(), made.id()),
+        givenUp -> snapshots.clone(container, made, givenUp),
+        abandoned);
+  }
+
+  @Override
+  public int run(
+      String namespace,
+      String id,
+      List<String> arguments,
+      CreateRequest.StdioPaths stdio,
+      CompletableFuture<Void> abandoned)
+      throws InterruptedException {
+    return CommandRun.run(container(namespace, id), arguments, stdio, abandoned);
+  }
+
+  @Override
+  public ProcessState remove(String namespace, String id) {
+    if (!container(namespace, id).isRunds()) {
+      throw RundException.precondition(
+          "container %s is containerd's: delete it there".formatted(id));
+    }
+    return destroy(namespace, id);
+  }
+
+  Container container(String namespace, String id) {
     return creation(namespace, id).created().resultNow();
   }
 

@@ -24,6 +24,7 @@ final class SandboxNetwork implements AutoCloseable {
   private final VirtualMachine vm;
   private final GuestAgent agent;
   private final IntSupplier vsockPorts;
+  private final List<Integer> slots = new ArrayList<>();
   private Attachment attachment;
   private PortForward forward;
   private RundException failure;
@@ -79,6 +80,11 @@ final class SandboxNetwork implements AutoCloseable {
     timeline.phase("attach network", began);
   }
 
+  /** Where the cards are. */
+  synchronized List<Integer> slots() {
+    return List.copyOf(slots);
+  }
+
   private void forward(Fd listener) {
     forward = new PortForward(sandbox, listener, vm, agent, vsockPorts);
   }
@@ -88,7 +94,9 @@ final class SandboxNetwork implements AutoCloseable {
     for (int i = 0; i < cards.size(); i++) {
       Card card = cards.get(i);
       try {
-        interfaces.add(new GuestInterface(vm.plug(card.nic()), card.config()));
+        int slot = vm.plug(card.nic());
+        slots.add(slot);
+        interfaces.add(new GuestInterface(slot, card.config()));
       } catch (RuntimeException e) {
         // The VM has the others.
         cards.subList(i + 1, cards.size()).forEach(each -> each.nic().tap().close());

@@ -19,7 +19,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -34,7 +33,6 @@ import org.slf4j.LoggerFactory;
 final class TemplateFiles {
   private static final Logger log = LoggerFactory.getLogger(TemplateFiles.class);
   private static final String SUFFIX = ".snapshot";
-  private static final int WRITABLE_BY_OTHERS = 022;
 
   /** Reads a template from a file. */
   interface Loader {
@@ -55,28 +53,12 @@ final class TemplateFiles {
   private static boolean isSafe(Path directory) {
     try {
       if (Files.exists(directory)) {
-        requireOwn(directory);
+        OwnFiles.require(directory);
       }
       return true;
     } catch (IOException | RundException e) {
       log.warn("templates are not kept in {} (template_dir): {}", directory, e.getMessage());
       return false;
-    }
-  }
-
-  /**
-   * That nobody else has written it, nor can.
-   *
-   * @throws RundException FAILED_PRECONDITION if not
-   */
-  private static void requireOwn(Path path) throws IOException {
-    Map<String, Object> found =
-        Files.readAttributes(path, "unix:uid,mode", LinkOption.NOFOLLOW_LINKS);
-    Object self = Files.getAttribute(Path.of("/proc/self"), "unix:uid");
-    if (!found.get("uid").equals(self) || ((int) found.get("mode") & WRITABLE_BY_OTHERS) != 0) {
-      throw RundException.precondition(
-          "it has owner %s and mode %o: it must be owned by user %s and writable by nobody else"
-              .formatted(found.get("uid"), (int) found.get("mode") & 07777, self));
     }
   }
 
@@ -92,7 +74,7 @@ final class TemplateFiles {
     VmTemplate template;
     try (FileChannel file =
         FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
-      requireOwn(path);
+      OwnFiles.require(path);
       template = loader.load(file);
     } catch (IOException | RundException e) {
       log.warn("template {} is not used, the sandbox boots cold: {}", path, e.getMessage());

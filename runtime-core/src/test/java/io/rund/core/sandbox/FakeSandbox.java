@@ -213,6 +213,12 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
+  public VmTemplate snapshot(Runnable meanwhile) {
+    meanwhile.run();
+    return template();
+  }
+
+  @Override
   public CompletableFuture<VmExit> exited() {
     return exited;
   }
@@ -250,6 +256,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   public void setSysctls(Map<String, String> values) {
     sysctls.putAll(values);
   }
+
+  @Override
+  public void adopt(String containerId, StdioPorts stdio) {}
 
   @Override
   public int sharedPidNamespace() {

@@ -323,6 +323,15 @@ class SandboxManagerTest {
   }
 
   @Test
+  void aGuestThatSaysThatItKillsAndDoesNotIsEnded() throws Exception {
+    create();
+    manager.start(NS, "web", "");
+    manager.container(NS, "web").process("").expectEnd(Duration.ofMillis(20));
+    assertEquals(137, manager.await(NS, "web", "").exitStatus());
+    eventually(() -> sandbox.closed);
+  }
+
+  @Test
   void aGuestThatDoesNotTellOfAnEndHasCausedIt() throws Exception {
     startWithExec();
     sandbox.loseTrackOf("web", "ls");

@@ -59,8 +59,19 @@ final class Engines {
   /** Asks one engine. */
   static <T extends MessageLite> T ask(
       Path socket, String method, MessageLite request, Parser<T> parser) {
+    return ask(socket, method, request, parser, TIMEOUT);
+  }
+
+  /** Asks one engine for what takes its time. */
+  static <T extends MessageLite> T await(
+      Path socket, String method, MessageLite request, Parser<T> parser) {
+    return ask(socket, method, request, parser, Duration.ZERO);
+  }
+
+  private static <T extends MessageLite> T ask(
+      Path socket, String method, MessageLite request, Parser<T> parser, Duration timeout) {
     try (TtrpcSocket connection = new TtrpcSocket(socket)) {
-      return connection.client().call("rund.v1.Engine", method, request, parser, TIMEOUT).join();
+      return connection.client().call("rund.v1.Engine", method, request, parser, timeout).join();
     } catch (CompletionException e) {
       throw e.getCause() instanceof RundException known
           ? known

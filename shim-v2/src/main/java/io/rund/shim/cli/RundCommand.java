@@ -13,10 +13,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
-/** rund: looks at the sandboxes of this host, and at the host itself. */
+/** rund: looks at the sandboxes of this host, saves and multiplies them, and looks at the host. */
 @Command(
     name = "rund",
-    description = "Looks at the sandboxes of this host, and at whether it can run any.",
+    description =
+        "Looks at the sandboxes of this host, saves and clones them, and checks whether it can run any.",
     mixinStandardHelpOptions = true,
     versionProvider = RundCommand.VersionProvider.class,
     scope = ScopeType.INHERIT,
@@ -26,6 +27,11 @@ import picocli.CommandLine.Spec;
       KillCommand.class,
       TimelineCommand.class,
       OverheadCommand.class,
+      SnapshotCommand.class,
+      RestoreCommand.class,
+      CloneCommand.class,
+      ExecCommand.class,
+      RemoveCommand.class,
       DoctorCommand.class,
       VersionCommand.class
     })
@@ -65,15 +71,17 @@ public final class RundCommand implements Runnable {
   }
 
   static CommandLine commandLine() {
-    return new CommandLine(new RundCommand())
-        .setExecutionExceptionHandler(
-            (failure, line, _) -> {
-              if (!(failure instanceof RundException)) {
-                throw failure;
-              }
-              line.getErr().println("rund: " + failure.getMessage());
-              return CommandLine.ExitCode.SOFTWARE;
-            });
+    CommandLine rund = new CommandLine(new RundCommand());
+    // What follows the container is another program's command line.
+    var _ = rund.getSubcommands().get("exec").setStopAtPositional(true);
+    return rund.setExecutionExceptionHandler(
+        (failure, line, _) -> {
+          if (!(failure instanceof RundException)) {
+            throw failure;
+          }
+          line.getErr().println("rund: " + failure.getMessage());
+          return CommandLine.ExitCode.SOFTWARE;
+        });
   }
 
   @Override

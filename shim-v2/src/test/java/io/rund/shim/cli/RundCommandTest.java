@@ -1,5 +1,6 @@
 package io.rund.shim.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,7 +10,9 @@ import io.rund.core.sandbox.CreateRequest;
 import io.rund.core.ttrpc.TtrpcServer;
 import io.rund.shim.EngineServiceAccess;
 import io.rund.shim.containerd.FakeContainers;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -99,6 +102,41 @@ class RundCommandTest {
     JsonNode json = rund("state", "web", "--json").json();
     assertEquals("running", json.get("processes").get(0).get("status").asText());
     assertTrue(json.get("engine_socket").asText().endsWith("node-1/engine.sock"));
+  }
+
+  @Test
+  void savesAndMultipliesWhatIsNamed() throws Exception {
+    Path target = stateDir.resolve("saved");
+    assertEquals(0, rund("snapshot", "web", target.toString()).exitCode());
+    assertTrue(first.calls.contains("snapshot " + target), first.calls::toString);
+    Result clone =
+        rund("clone", "web", "--id", "web-2", "--output", "log", "--netns", "/run/netns/a");
+    assertEquals("web-2\n", clone.out());
+    assertTrue(
+        first.calls.contains(
+            "clone web as web-2 to file://%s in /run/netns/a"
+                .formatted(Path.of("log").toAbsolutePath())),
+        first.calls::toString);
+    JsonNode unnamed = rund("clone", "web", "--json").json();
+    assertTrue(unnamed.get("id").asText().matches("web-[0-9a-f]{8}"), unnamed::toString);
+    assertEquals(0, rund("remove", "both", "-n", "k8s.io").exitCode());
+    assertTrue(second.calls.contains("remove both"), second.calls::toString);
+  }
+
+  @Test
+  void runsAProgramWhoseOptionsAreItsOwn() {
+    PrintStream stdout = System.out;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(said, true, UTF_8));
+    try {
+      int status =
+          RundCommand.commandLine()
+              .execute("exec", "--state-dir", stateDir.toString(), "web", "sh", "-c", "--help");
+      assertEquals(7, status);
+    } finally {
+      System.setOut(stdout);
+    }
+    assertEquals("sh+-c+--help", said.toString(UTF_8));
   }
 
   @Test

@@ -7,10 +7,15 @@ import io.rund.core.sandbox.ContainerService;
 import io.rund.core.sandbox.CreateRequest;
 import io.rund.core.sandbox.ProcessState;
 import io.rund.core.sandbox.ProcessState.Status;
+import io.rund.core.sandbox.RestoredContainer;
 import io.rund.core.sandbox.SandboxFootprint;
 import io.rund.core.sandbox.SandboxInfo;
 import io.rund.core.sandbox.Timeline;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -253,5 +258,51 @@ public final class FakeContainers implements ContainerService {
     timeline.phase("kernel", 2_000_000, 90_000_000);
     timeline.phase("container", 90_000_000, 120_000_000);
     return timeline;
+  }
+
+  @Override
+  public void snapshot(String namespace, String id, Path target) {
+    calls.add("snapshot " + target);
+  }
+
+  @Override
+  public int restore(Path source, RestoredContainer made, CompletableFuture<Void> abandoned) {
+    calls.add("restore " + source + " as " + made.id());
+    return PID;
+  }
+
+  @Override
+  public int clone(
+      String namespace, String id, RestoredContainer made, CompletableFuture<Void> abandoned) {
+    calls.add(
+        "clone %s as %s to %s in %s"
+            .formatted(
+                id,
+                made.id(),
+                made.stdio().stdout(),
+                made.network().map(Path::toString).orElse("none")));
+    return PID;
+  }
+
+  @Override
+  public int run(
+      String namespace,
+      String id,
+      List<String> arguments,
+      CreateRequest.StdioPaths stdio,
+      CompletableFuture<Void> abandoned) {
+    try {
+      var _ = Files.writeString(Path.of(stdio.stdout()), String.join("+", arguments));
+      var _ = Files.writeString(Path.of(stdio.stderr()), "trouble");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return 7;
+  }
+
+  @Override
+  public ProcessState remove(String namespace, String id) {
+    calls.add("remove " + id);
+    return get(namespace, id, "");
   }
 }
