@@ -2,6 +2,7 @@ package io.rund.shim.cli;
 
 import io.rund.core.error.RundException;
 import io.rund.shim.InstallRoot;
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -48,6 +49,8 @@ record EngineStart(Path config, String containerd) {
                 containerd,
                 "start")
             .directory(bundle.toFile())
+            // On which containerd may say more.
+            .redirectInput(new File("/dev/null"))
             .redirectError(ProcessBuilder.Redirect.INHERIT);
     launcher.environment().put("RUND_CONFIG", config.toString());
     Process process = launcher.start();
