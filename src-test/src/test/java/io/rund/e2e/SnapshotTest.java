@@ -27,7 +27,7 @@ class SnapshotTest {
       inside() { rund exec -n e2e "$@"; }
       # Run in it, says whether the program counts on from where it was.
       goes_on='first=$(cat /own/count); i=0
-        until [ "0$(cat /own/count)" -gt "$((0$first + 3))" ] || [ $i = 300 ]; do i=$((i + 1)); sleep 0.2; done
+        until [ "0$(cat /own/count)" -gt "$((${first:-0} + 3))" ] || [ $i = 300 ]; do i=$((i + 1)); sleep 0.2; done
         [ $i -lt 300 ]; echo goes_on=$?'
       """;
 
@@ -41,14 +41,14 @@ class SnapshotTest {
                 counts $image "$1" || exit
                 begun() { ctr task exec --exec-id begun "$1" cat /own/count; }
                 until_true 60 begun "$1"
-                ctr task exec --exec-id rm "$1" rm /etc/hostname
+                ctr task exec --exec-id rm "$1" rm /etc/group
                 rund snapshot -n e2e "$1" "$work/saved" >&2; say snapshot $?
                 rund restore -n e2e "$work/saved" --id "$1-one" >&2; say restore $?
                 say before "$(date +%s%3N)"
                 inside "$1-one" sh -c 'echo clock=$(probe clock); echo random=$(head -c 16 /dev/urandom | od -An -tx1)
                   '"$goes_on"'
                   echo asked >/own/ask; until grep -q asked /own/open; do sleep 0.1; done; rm /own/old
-                  echo open=$(cat /own/open); echo linked=$(cat /own/other); ls /etc/hostname; echo gone=$?; exit 7'
+                  echo open=$(cat /own/open); echo linked=$(cat /own/other); ls /etc/group; echo gone=$?; exit 7'
                 say exit $?
                 say after "$(date +%s%3N)"
                 ctr task exec --exec-id other "$1" sh -c 'echo original=$(cat /own/open /own/old)

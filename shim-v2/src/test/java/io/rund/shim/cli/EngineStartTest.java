@@ -36,8 +36,7 @@ class EngineStartTest {
   private Path start(String launcher) throws IOException {
     Path program = Files.createDirectory(home.resolve("bin")).resolve("containerd-shim-rund-v2");
     var _ = Files.writeString(program, "#!/bin/sh\n" + launcher);
-    var _ =
-        Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+    var _ = Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
     return new EngineStart(home.resolve("rund.toml"), "/run/c.sock").engine("default", "web");
   }
 
