@@ -26,7 +26,7 @@ class BadSnapshotTest {
                 changed short 'truncate -s -4096 machine.snapshot'
                 changed memory 'printf x | dd of=machine.snapshot bs=1 seek=$(($(stat -c %s machine.snapshot) - 99)) conv=notrunc'
                 changed description 'sed -i s/memory/nemory/ sandbox.json'
-                changed lower 'sed -i "s|lowerdir=[^\"]*|lowerdir=/nowhere|" sandbox.json
+                changed lower 'sed -i "s|lowerdir=[a-zA-Z0-9/.:_-]*|lowerdir=/nowhere|" sandbox.json
                   sha256sum sandbox.json config.json >SHA256SUMS'
                 say alive "$(inside "$1" echo yes)"
                 say left "$(ls -A /var/lib/rund/sandboxes | wc -l)"
