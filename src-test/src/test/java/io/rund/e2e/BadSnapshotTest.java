@@ -43,7 +43,7 @@ class BadSnapshotTest {
     refused(result, "short", "bytes and should have");
     refused(result, "memory", "has changed");
     refused(result, "description", "has been changed");
-    refused(result, "lower", "/nowhere");
+    refused(result, "lower", "cannot mount the root file system of damaged");
     refused(result, "ended", "its program does not run");
   }
 
