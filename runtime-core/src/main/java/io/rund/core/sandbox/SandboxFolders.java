@@ -100,13 +100,20 @@ final class SandboxFolders {
       Files.createDirectories(directory, OURS);
       Files.createDirectory(path, OURS);
       own.add(path);
-      FileChannel lock =
-          FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      Folder folder = new Folder(path, lock);
-      if (lock.tryLock() == null) {
-        throw new IOException("somebody else has locked it");
+      Folder folder =
+          new Folder(
+              path,
+              FileChannel.open(
+                  path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+      try {
+        if (folder.lock.tryLock() == null) {
+          throw new IOException("somebody else has locked it");
+        }
+        var _ = Files.createDirectory(folder.work(), OURS);
+      } catch (IOException e) {
+        folder.close();
+        throw e;
       }
-      Files.createDirectory(folder.work(), OURS);
       return folder;
     } catch (FileAlreadyExistsException e) {
       throw new RundException(

@@ -55,7 +55,13 @@ final class WritableLayer {
                 .redirectErrorStream(true)
                 .redirectOutput(said.toFile())
                 .start();
-        int status = copying.waitFor();
+        int status;
+        try {
+          status = copying.waitFor();
+        } finally {
+          // Of one who is interrupted, nothing writes on.
+          var _ = copying.destroyForcibly();
+        }
         if (status != 0) {
           throw RundException.internal(
               "cannot copy %s to %s: %s".formatted(from, to, firstLine(said)), null);
