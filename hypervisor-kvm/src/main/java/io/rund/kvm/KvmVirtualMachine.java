@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 
 /** One VM as the sandbox manager sees it. Slot numbers are those of Linux's virtio-mmio.N. */
@@ -224,9 +225,13 @@ final class KvmVirtualMachine implements VirtualMachine {
     machine.restoreDevices(state);
     // After the device has been told of its queues, which happens on the loop too, and before the
     // guest can send anything.
-    CompletableFuture.runAsync(
-            () -> state.agent().ifPresentOrElse(vsock::restore, vsock::resetTransport), loop)
-        .join();
+    try {
+      CompletableFuture.runAsync(
+              () -> state.agent().ifPresentOrElse(vsock::restore, vsock::resetTransport), loop)
+          .join();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RundException refused ? refused : e;
+    }
   }
 
   @Override
