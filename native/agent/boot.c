@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -168,6 +169,28 @@ static void keep_few_free_pages(void) {
     limit_free_pages("1024");
 }
 
+static unsigned long integer_root(unsigned long square) {
+    unsigned long root = 0;
+    for (unsigned long bit = 1UL << 31; bit != 0; bit >>= 1) {
+        root += (root + bit) * (root + bit) <= square ? bit : 0;
+    }
+    return root;
+}
+
+// What the kernel keeps back for allocations that cannot wait, as it is without huge pages
+// (calculate_min_free_kbytes in mm/page_alloc.c). For these it is a twentieth of the memory, so
+// that whole pageblocks are free of other kinds of pages (set_recommended_min_free_kbytes in
+// mm/khugepaged.c); programs stay above one and a half times that, 9 of 128 MiB.
+static void reserve_little(void) {
+    struct sysinfo memory;
+    char text[32];
+    unsigned long kib = sysinfo(&memory) == 0 ? memory.totalram / 1024 * memory.mem_unit : 0;
+    snprintf(text, sizeof(text), "%lu", integer_root(kib * 16));
+    if (!file_write("/proc/sys/vm/min_free_kbytes", text)) {
+        log_error("reserving %s KiB of memory: %s", text, strerror(errno));
+    }
+}
+
 static void loopback_up(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
@@ -188,6 +211,7 @@ void boot(void) {
     hurry_rcu();
     compact_on_demand();
     keep_few_free_pages();
+    reserve_little();
     delegate_controllers();
     keep_controllers_in_use();
     loopback_up();

@@ -5,6 +5,7 @@ import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import io.rund.kvm.sys.VcpuState;
 import io.rund.kvm.sys.VmState;
+import io.rund.kvm.virtio.BalloonDevice;
 import io.rund.kvm.virtio.DeviceHold;
 import io.rund.kvm.virtio.TransportState;
 import io.rund.kvm.virtio.fs.FsDevice;
@@ -30,6 +31,15 @@ final class Capture implements AutoCloseable {
 
   private static final Duration INTERVAL = Duration.ofMillis(20);
 
+  /**
+   * How long a new guest has to begin to report what it does not use: two seconds are Linux's
+   * (PAGE_REPORTING_DELAY in mm/page_reporting.c), and one with little memory never does.
+   */
+  private static final Duration UNTIL_REPORTED = Duration.ofSeconds(10);
+
+  /** Its reports follow each other within milliseconds. */
+  private static final Duration AFTER_REPORTS = Duration.ofMillis(500);
+
   private final Machine machine;
   private final EventLoop loop;
   private final List<DeviceHold> devices;
@@ -43,7 +53,7 @@ final class Capture implements AutoCloseable {
   private record Held(List<Optional<TransportState>> slots, Optional<ConnectionState> agent) {}
 
   /** The devices with a state of their own. */
-  record Devices(VsockDevice vsock, FsDevice shares) {}
+  record Devices(VsockDevice vsock, FsDevice shares, BalloonDevice balloon) {}
 
   private Capture(String id, Machine machine, EventLoop loop, Devices own, boolean untouched) {
     this.machine = machine;
@@ -69,11 +79,15 @@ final class Capture implements AutoCloseable {
   /**
    * Stops a machine as soon as it has no request under way.
    *
-   * @param untouched whether to wait until its vCPUs halt and its one connection has been made and
-   *     not used: then that connection is in the state
+   * @param untouched whether to wait until its vCPUs halt, all its free memory has been reported,
+   *     which else each clone would do anew, and its one connection has been made and not used:
+   *     then that connection is in the state
    * @throws RundException UNAVAILABLE if it does not come to rest; it runs on then
    */
   static Capture of(String id, Machine machine, EventLoop loop, Devices own, boolean untouched) {
+    if (untouched) {
+      awaitReports(own.balloon);
+    }
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
       try {
@@ -83,6 +97,13 @@ final class Capture implements AutoCloseable {
           throw e;
         }
       }
+      sleep();
+    }
+  }
+
+  private static void awaitReports(BalloonDevice balloon) {
+    long deadline = System.nanoTime() + UNTIL_REPORTED.toNanos();
+    while (!balloon.hasReported(AFTER_REPORTS) && System.nanoTime() < deadline) {
       sleep();
     }
   }

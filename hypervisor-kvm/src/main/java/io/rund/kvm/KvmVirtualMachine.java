@@ -48,6 +48,7 @@ final class KvmVirtualMachine implements VirtualMachine {
   private final EventLoop loop;
   private final IoPool ioPool;
   private final VsockDevice vsock;
+  private final BalloonDevice balloon;
 
   private final Optional<MachineState> from;
 
@@ -82,12 +83,13 @@ final class KvmVirtualMachine implements VirtualMachine {
     this.loop = loop;
     this.ioPool = new IoPool(id);
     this.vsock = new VsockDevice(loop);
+    this.balloon = new BalloonDevice(machine.memory());
     this.shares = new SharedFileSystem(id, hypervisor.nodes());
     this.fs = new FsDevice(machine.memory(), loop, hypervisor.fsThreads(), Share.TAG, shares);
     try {
       machine.plug(VSOCK_SLOT, vsock);
       machine.plug(RNG_SLOT, new RngDevice(machine.memory()));
-      machine.plug(BALLOON_SLOT, new BalloonDevice(machine.memory()));
+      machine.plug(BALLOON_SLOT, balloon);
       machine.plug(SHARES_SLOT, fs);
     } catch (RuntimeException e) {
       machine.close();
@@ -284,7 +286,7 @@ final class KvmVirtualMachine implements VirtualMachine {
         throw RundException.precondition(
             "no snapshot of %s: it has a disk, which a snapshot does not hold".formatted(id));
       }
-      Capture.Devices own = new Capture.Devices(vsock, fs);
+      Capture.Devices own = new Capture.Devices(vsock, fs, balloon);
       try (Capture standing = Capture.of(id, machine, loop, own, untouched)) {
         meanwhile.run();
         return new KvmTemplate(hypervisor, config, standing.state());

@@ -114,7 +114,7 @@ final class Engine implements AutoCloseable {
     Duration timeout =
         config.isolation() == Isolation.SANDBOX ? LONE_IDLE_TIMEOUT : config.idleTimeout();
     IdleWatch watch =
-        new IdleWatch(server, service::helloNanos, () -> !containers.list().isEmpty(), timeout);
+        new IdleWatch(server, service::helloNanos, () -> !containers.isIdle(), timeout);
     lock = watch.await(options.lock());
     log.info("no sandbox and no request for {} s: leaving", timeout.toSeconds());
   }

@@ -24,17 +24,17 @@ final class IdleWatch {
 
   private final TtrpcServer server;
   private final LongSupplier helloNanos;
-  private final BooleanSupplier hasSandboxes;
+  private final BooleanSupplier isNeeded;
   private final Duration timeout;
 
   /**
    * @param helloNanos when a launcher last said Hello, as of System.nanoTime
    */
   IdleWatch(
-      TtrpcServer server, LongSupplier helloNanos, BooleanSupplier hasSandboxes, Duration timeout) {
+      TtrpcServer server, LongSupplier helloNanos, BooleanSupplier isNeeded, Duration timeout) {
     this.server = server;
     this.helloNanos = helloNanos;
-    this.hasSandboxes = hasSandboxes;
+    this.isNeeded = isNeeded;
     this.timeout = timeout;
   }
 
@@ -71,7 +71,7 @@ final class IdleWatch {
   }
 
   private Duration remaining() {
-    if (hasSandboxes.getAsBoolean() || server.inFlight() > 0) {
+    if (isNeeded.getAsBoolean() || server.inFlight() > 0) {
       return timeout;
     }
     boolean expected = server.lastBeginNanos() - helloNanos.getAsLong() < 0;

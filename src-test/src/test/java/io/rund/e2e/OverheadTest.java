@@ -43,7 +43,7 @@ class OverheadTest {
         result::toString);
     long keeps = number(result, "kernel_reserved") + number(result, "kernel_and_agent");
     assertEquals(256 * MIB, keeps + number(result, "left"), result::toString);
-    assertTrue(keeps < 48 * MIB, result::toString);
+    assertTrue(keeps < 32 * MIB, result::toString);
     assertTrue(number(result, "guest_ram") > 8 * MIB, result::toString);
     assertTrue(number(result, "guest_ram") <= 256 * MIB, result::toString);
     assertTrue(number(result, "anchors") > 0, result::toString);

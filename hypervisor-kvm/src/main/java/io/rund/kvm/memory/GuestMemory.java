@@ -261,7 +261,8 @@ public final class GuestMemory implements AutoCloseable {
 
   /**
    * Gives back to the host what it has for the whole pages of a range. They then hold zeros, or in
-   * a clone what its template had there. As far as the host does it: errors are not reported.
+   * a clone what its template had where both shared their pages. As far as the host does it: errors
+   * are not reported.
    *
    * @throws GuestFault as {@link #slice}
    */

@@ -123,7 +123,7 @@ public record RamImage(List<Extent> extents) {
     return RamTemplate.make(
         name,
         bytes,
-        (ram, chunks) -> {
+        ram -> {
           long at = position;
           for (Extent extent : extents) {
             ByteBuffer pages = ram.asSlice(extent.offset, extent.length).asByteBuffer();
@@ -131,7 +131,6 @@ public record RamImage(List<Extent> extents) {
             if (checksum(pages) != extent.checksum) {
               throw SnapshotReader.damaged("memory at 0x%x has changed".formatted(extent.offset));
             }
-            chunks.accept(extent.offset / RamTemplate.CHUNK * RamTemplate.CHUNK);
             at += extent.length;
           }
         });

@@ -13,8 +13,9 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.function.LongConsumer;
+import java.util.Map;
 
 /**
  * The RAM of a guest at one moment, in a sealed memfd that nobody can change any more, also not
@@ -22,23 +23,33 @@ import java.util.function.LongConsumer;
  * left out. Safe for use by several threads.
  */
 public final class RamTemplate implements AutoCloseable {
-  /** Of such a piece of RAM, in bytes, all pages are in the file's mapping or none. */
+  /** A piece of RAM that is mapped in one way, in bytes. */
   static final long CHUNK = RamMapping.HUGE_PAGE_SIZE;
+
+  /**
+   * A chunk with no more data than this, in bytes, has only been begun: the guest's kernel takes
+   * the rest of it before it begins another, so a clone takes most of it anyway.
+   */
+  private static final long BEGUN = CHUNK / 4;
 
   private static final MemorySegment ZEROS =
       Arena.global().allocate(GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE);
 
-  /** A part of RAM that is not all zeros, in bytes; what lies between has no page in the file. */
+  /** A part of RAM, in bytes. */
   private record Part(long offset, long length) {}
 
   private final Fd file;
   private final long bytes;
-  private final List<Part> parts;
 
-  private RamTemplate(Fd file, long bytes, List<Part> parts) {
+  /** Chunks whose pages clones share until they write. In those that are nowhere all is zero. */
+  private final List<Part> shared = new ArrayList<>();
+
+  /** By chunks that have only been begun, their data, which each clone copies. */
+  private final Map<Long, List<Part>> begun = new LinkedHashMap<>();
+
+  private RamTemplate(Fd file, long bytes) {
     this.file = file;
     this.bytes = bytes;
-    this.parts = parts;
   }
 
   /**
@@ -50,9 +61,9 @@ public final class RamTemplate implements AutoCloseable {
     return copy(
         name,
         ram,
-        (copy, chunks) -> {
+        copy -> {
           for (Data data = Data.first(source, copy.byteSize()); data != null; ) {
-            copyChunks(ram, data.offset() / CHUNK * CHUNK, data.end(), copy, chunks);
+            copyPages(ram, data.offset(), data.end(), copy);
             data = data.next(source, copy.byteSize());
           }
         });
@@ -60,7 +71,7 @@ public final class RamTemplate implements AutoCloseable {
 
   /** Copies RAM that is no file's, and that nobody changes meanwhile. */
   static RamTemplate copy(String name, MemorySegment ram) {
-    return copy(name, ram, (copy, chunks) -> copyChunks(ram, 0, copy.byteSize(), copy, chunks));
+    return copy(name, ram, copy -> copyPages(ram, 0, copy.byteSize(), copy));
   }
 
   private static RamTemplate copy(String name, MemorySegment ram, Filler filler) {
@@ -71,19 +82,18 @@ public final class RamTemplate implements AutoCloseable {
     }
   }
 
-  private static void copyChunks(
-      MemorySegment ram, long from, long to, MemorySegment copy, LongConsumer chunks) {
-    for (long at = from; at < to; at += CHUNK) {
-      long length = Math.min(CHUNK, copy.byteSize() - at);
-      if (copyPages(ram.asSlice(at, length), copy.asSlice(at, length))) {
-        chunks.accept(at);
+  private static void copyPages(MemorySegment from, long begin, long end, MemorySegment to) {
+    for (long page = begin; page < end; page += GuestMemory.PAGE_SIZE) {
+      MemorySegment bytes = from.asSlice(page, GuestMemory.PAGE_SIZE);
+      if (bytes.mismatch(ZEROS) >= 0) {
+        MemorySegment.copy(bytes, 0, to, page, GuestMemory.PAGE_SIZE);
       }
     }
   }
 
-  /** Writes into RAM that is all zeros, and tells in which chunks. */
+  /** Writes into RAM that is all zeros. */
   interface Filler {
-    void fill(MemorySegment ram, LongConsumer chunks) throws IOException;
+    void fill(MemorySegment ram) throws IOException;
   }
 
   /**
@@ -98,19 +108,18 @@ public final class RamTemplate implements AutoCloseable {
     try {
       file = new Fd(Libc.memfd_create(name, Linux.MFD_CLOEXEC | Linux.MFD_ALLOW_SEALING));
       Libc.ftruncate(file.number(), bytes);
-      List<Part> parts = new ArrayList<>();
+      RamTemplate template = new RamTemplate(file, bytes);
       Fd mapped = file;
       long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, mapped));
       try {
-        MemorySegment ram = MemorySegment.ofAddress(address).reinterpret(bytes);
-        filler.fill(ram, at -> add(parts, at, Math.min(CHUNK, bytes - at)));
-        makeHuge(file, address, bytes);
+        filler.fill(MemorySegment.ofAddress(address).reinterpret(bytes));
+        template.sort(address);
       } finally {
         Libc.munmap(address, bytes);
       }
       int seals = Linux.F_SEAL_WRITE | Linux.F_SEAL_SHRINK | Linux.F_SEAL_GROW | Linux.F_SEAL_SEAL;
       Libc.fcntl(file.number(), Linux.F_ADD_SEALS, seals);
-      made = new RamTemplate(file, bytes, List.copyOf(parts));
+      made = template;
       return made;
     } catch (LastErrorException e) {
       throw new RundException(
@@ -123,18 +132,49 @@ public final class RamTemplate implements AutoCloseable {
   }
 
   /**
-   * Chunks without a page of zeros, such as a kernel's code, become huge pages: a clone that only
-   * reads there has one fault for them. A host that has none, or a Linux before 6.1, goes on with
-   * small ones.
+   * Decides how clones have each chunk. Those without a page of zeros, such as a kernel's code,
+   * become huge pages of the file: a clone that only reads there has one fault for them. A host
+   * that has none, or a Linux before 6.1, goes on with small ones.
+   *
+   * @param address where the file is mapped
    */
-  private static void makeHuge(Fd file, long address, long bytes) {
-    Data data = Data.first(file, bytes);
-    while (data != null) {
-      long first = Math.ceilDiv(data.offset(), CHUNK) * CHUNK;
-      for (long at = first; at + CHUNK <= data.end(); at += CHUNK) {
-        int _ = Libc.Try.madvise(address + at, CHUNK, Linux.MADV_COLLAPSE);
+  private void sort(long address) {
+    data()
+        .forEach(
+            (chunk, data) -> {
+              long filled = data.stream().mapToLong(Part::length).sum();
+              if (filled <= BEGUN && chunk + CHUNK <= bytes) {
+                begun.put(chunk, data);
+                return;
+              }
+              if (filled == CHUNK) {
+                int _ = Libc.Try.madvise(address + chunk, CHUNK, Linux.MADV_COLLAPSE);
+              }
+              share(chunk, Math.min(CHUNK, bytes - chunk));
+            });
+  }
+
+  /** The pieces of the file that are no holes, by the chunk in which they are, in order. */
+  private Map<Long, List<Part>> data() {
+    Map<Long, List<Part>> chunks = new LinkedHashMap<>();
+    for (Data data = Data.first(file, bytes); data != null; data = data.next(file, bytes)) {
+      for (long at = data.offset(); at < data.end(); ) {
+        long chunk = at - at % CHUNK;
+        long end = Math.min(chunk + CHUNK, data.end());
+        chunks.computeIfAbsent(chunk, _ -> new ArrayList<>()).add(new Part(at, end - at));
+        at = end;
       }
-      data = data.next(file, bytes);
+    }
+    return chunks;
+  }
+
+  /** Neighbours are mapped in one piece. */
+  private void share(long offset, long length) {
+    Part last = shared.isEmpty() ? null : shared.getLast();
+    if (last == null || last.offset + last.length < offset) {
+      shared.add(new Part(offset, length));
+    } else {
+      shared.set(shared.size() - 1, new Part(last.offset, last.length + length));
     }
   }
 
@@ -158,27 +198,6 @@ public final class RamTemplate implements AutoCloseable {
         throw RundException.internal("lseek on guest memory: errno " + Native.getLastError(), null);
       }
       return found;
-    }
-  }
-
-  private static boolean copyPages(MemorySegment from, MemorySegment to) {
-    boolean any = false;
-    for (long page = 0; page < from.byteSize(); page += GuestMemory.PAGE_SIZE) {
-      MemorySegment bytes = from.asSlice(page, GuestMemory.PAGE_SIZE);
-      if (bytes.mismatch(ZEROS) >= 0) {
-        MemorySegment.copy(bytes, 0, to, page, GuestMemory.PAGE_SIZE);
-        any = true;
-      }
-    }
-    return any;
-  }
-
-  private static void add(List<Part> parts, long offset, long length) {
-    Part last = parts.isEmpty() ? null : parts.getLast();
-    if (last == null || last.offset() + last.length() < offset) {
-      parts.add(new Part(offset, length));
-    } else {
-      parts.set(parts.size() - 1, new Part(last.offset(), offset + length - last.offset()));
     }
   }
 
@@ -214,10 +233,22 @@ public final class RamTemplate implements AutoCloseable {
         bytes,
         address -> {
           RamMapping.empty(address, bytes);
-          for (Part part : parts) {
-            RamMapping.copyOnWrite(address + part.offset(), part.length(), file, part.offset());
+          for (Part part : shared) {
+            RamMapping.copyOnWrite(address + part.offset, part.length, file, part.offset);
           }
+          begun.forEach(
+              (chunk, data) -> {
+                RamMapping.preferHuge(address + chunk, CHUNK);
+                data.forEach(part -> read(part, address));
+              });
         });
+  }
+
+  private void read(Part part, long address) throws LastErrorException {
+    for (long done = 0; done < part.length; ) {
+      long at = part.offset + done;
+      done += Libc.pread(file.number(), address + at, part.length - done, at);
+    }
   }
 
   /** Clones that have mapped it go on. Idempotent. */

@@ -3,6 +3,7 @@ package io.rund.kvm.virtio;
 import io.rund.kvm.memory.GuestMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -41,6 +42,9 @@ public final class BalloonDevice implements VirtioDevice {
 
   private int block;
   private long done;
+
+  /** As of System.nanoTime; 0 before the first. Written on the loop, read elsewhere. */
+  private volatile long lastReport;
 
   public BalloonDevice(GuestMemory memory) {
     this.memory = memory;
@@ -97,8 +101,15 @@ public final class BalloonDevice implements VirtioDevice {
       queue.push(report.head(), 0);
       queue.flush();
       report = null;
+      lastReport = System.nanoTime();
     }
     return true;
+  }
+
+  /** Whether the guest has reported something, and nothing more for so long. For any thread. */
+  public boolean hasReported(Duration quiet) {
+    long last = lastReport;
+    return last != 0 && System.nanoTime() - last > quiet.toNanos();
   }
 
   private void discardStep() {

@@ -16,7 +16,7 @@ class RamTemplateTest {
   private static final long MIB = 1 << 20;
   private static final long SIZE = 16 * MIB;
 
-  /** In the first and the last chunk, in the middle of one, and at the end of a page. */
+  /** In chunks that are else empty: in the first and the last, in one's middle, at a page's end. */
   private static final List<Long> PLACES = List.of(0L, 5 * MIB + 4088, 6 * MIB, SIZE - 8);
 
   /** A chunk with no page of zeros, which is a huge page where the host has some. */
@@ -25,9 +25,15 @@ class RamTemplateTest {
   private static final long FULL_END = 10 * MIB;
   private static final long SEVENS = 0x0707070707070707L;
 
+  /** A chunk of which so much is data that clones share it with its template. */
+  private static final long HALF = 12 * MIB;
+
+  private static final long HALF_END = 13 * MIB;
+
   private static RamTemplate template() {
     try (GuestMemory memory = GuestMemory.allocate("test", SIZE)) {
       memory.slice(FULL, FULL_END - FULL).fill((byte) 7);
+      memory.slice(HALF, HALF_END - HALF).fill((byte) 7);
       PLACES.forEach(place -> memory.putLong(place, place + 1));
       return memory.toTemplate("test-template");
     }
@@ -45,7 +51,7 @@ class RamTemplateTest {
   }
 
   private static long expected(long at) {
-    if (at >= FULL && at < FULL_END) {
+    if ((at >= FULL && at < FULL_END) || (at >= HALF && at < HALF_END)) {
       return SEVENS;
     }
     return PLACES.contains(at) ? at + 1 : 0;
@@ -70,40 +76,43 @@ class RamTemplateTest {
   }
 
   @Test
-  void whatACloneGivesBackIsAsInTheTemplateAgain() {
+  void whatACloneGivesBackIsAsInTheTemplateAgainWhereTheyShared() {
     try (RamTemplate template = template();
         GuestMemory clone = GuestMemory.clone(template)) {
       clone.slice(0, SIZE).fill((byte) 1);
-      clone.discard(4 * MIB, 8 * MIB);
-      assertEquals(5 * MIB + 4089, clone.getLong(5 * MIB + 4088));
+      clone.discard(4 * MIB, 10 * MIB);
+      assertEquals(0, clone.getLong(5 * MIB + 4088));
       assertEquals(0, clone.getLong(4 * MIB));
       assertEquals(SEVENS, clone.getLong(FULL));
-      assertEquals(0, clone.getLong(12 * MIB - 8));
+      assertEquals(0, clone.getLong(FULL_END));
+      assertEquals(SEVENS, clone.getLong(HALF));
+      assertEquals(0, clone.getLong(HALF_END));
       assertEquals(0x0101010101010101L, clone.getLong(4 * MIB - 8));
-      assertEquals(0x0101010101010101L, clone.getLong(12 * MIB));
+      assertEquals(0x0101010101010101L, clone.getLong(14 * MIB));
     }
   }
 
   /** Where chunks without data begin. */
   private static final long EMPTY = 10 * MIB;
 
-  private static final List<Long> OTHERS_EMPTY = List.of(2 * MIB, 12 * MIB);
+  private static final long OTHER_EMPTY = 2 * MIB;
 
   @Test
-  void onlyWhatACloneHasNotUsedBeforeItWorksIsInHugePages() throws IOException {
+  void whatIsEmptyWhenACloneBeginsToWorkAndWhatItsTemplateHadBegunIsInHugePages()
+      throws IOException {
     try (RamTemplate template = template();
         GuestMemory clone = GuestMemory.clone(template)) {
       assertEquals("nh", hugePages(clone, EMPTY));
-      for (long other : OTHERS_EMPTY) {
-        assertEquals("nh", hugePages(clone, other));
+      assertEquals("nh", hugePages(clone, OTHER_EMPTY));
+      for (long begun : PLACES) {
+        assertEquals("hg", hugePages(clone, begun));
       }
       clone.putLong(EMPTY + 4096, 1);
       clone.preferHugePages();
       assertEquals("nh", hugePages(clone, EMPTY));
-      for (long other : OTHERS_EMPTY) {
-        assertEquals("hg", hugePages(clone, other));
-      }
+      assertEquals("hg", hugePages(clone, OTHER_EMPTY));
       assertEquals("", hugePages(clone, FULL));
+      assertEquals("", hugePages(clone, HALF));
       assertEquals(1, clone.getLong(EMPTY + 4096));
       assertEquals(SEVENS, clone.getLong(FULL));
     }

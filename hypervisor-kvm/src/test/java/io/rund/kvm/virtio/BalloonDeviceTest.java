@@ -2,8 +2,10 @@ package io.rund.kvm.virtio;
 
 import static io.rund.kvm.virtio.DriverQueue.writable;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -17,11 +19,13 @@ class BalloonDeviceTest {
   private static final int REPORTING = 2;
 
   private GuestDriver guest;
+  private BalloonDevice balloon;
 
   @BeforeEach
   void setUp() {
     guest = new GuestDriver();
-    guest.transport.plug(new BalloonDevice(guest.memory));
+    balloon = new BalloonDevice(guest.memory);
+    guest.transport.plug(balloon);
     guest.start();
   }
 
@@ -32,12 +36,15 @@ class BalloonDeviceTest {
 
   @Test
   void whatIsReportedGoesBackToTheHostAndNothingElse() {
+    assertFalse(balloon.hasReported(Duration.ZERO));
     guest.memory.slice(2 * MIB, 10 * MIB).fill((byte) 1);
     long resident = guest.memory.residentBytes();
     DriverQueue queue = guest.queue(REPORTING);
     int head = queue.submit(writable(4 * MIB, 4 * MIB), writable(9 * MIB + 100, 8192));
     assertEquals(new DriverQueue.Used(head, 0), queue.take());
     assertTrue(guest.memory.residentBytes() <= resident - 4 * MIB);
+    assertTrue(balloon.hasReported(Duration.ZERO));
+    assertFalse(balloon.hasReported(Duration.ofHours(1)));
     for (int at = 2 * MIB; at < 12 * MIB; at++) {
       boolean reported = at >= 4 * MIB && at < 8 * MIB;
       // Whole pages only: of those from 9 MiB on, the second.

@@ -62,6 +62,9 @@ public final class Libc {
 
   public static native int umount2(String target, int flags) throws LastErrorException;
 
+  public static native long pread(int fd, long buffer, long count, long offset)
+      throws LastErrorException;
+
   /** For the calling thread: not from a virtual one. */
   public static native int unshare(int flags) throws LastErrorException;
 

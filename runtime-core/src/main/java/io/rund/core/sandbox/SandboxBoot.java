@@ -233,6 +233,10 @@ final class SandboxBoot implements AutoCloseable {
         console);
   }
 
+  boolean isMakingTemplate() {
+    return templates.isMaking();
+  }
+
   /** Releases the templates. Sandboxes go on. */
   @Override
   public void close() {

@@ -306,6 +306,11 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     return container(namespace, id).stats();
   }
 
+  /** Whether there is no sandbox, and no template under way, which the next engine shall find. */
+  public boolean isIdle() {
+    return list().isEmpty() && !boot.isMakingTemplate();
+  }
+
   @Override
   public List<SandboxInfo> list() {
     return containers.values().stream()

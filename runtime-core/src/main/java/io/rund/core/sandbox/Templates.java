@@ -81,6 +81,11 @@ final class Templates implements AutoCloseable {
     maker = Thread.ofVirtual().name("template").start(() -> make(shape, make));
   }
 
+  /** Whether one is being made, or written to its file. */
+  synchronized boolean isMaking() {
+    return maker != null;
+  }
+
   private void make(TemplateShape shape, Supplier<VmTemplate> make) {
     try {
       Thread.sleep(delay);
