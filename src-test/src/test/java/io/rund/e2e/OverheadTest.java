@@ -52,4 +52,22 @@ class OverheadTest {
     assertTrue(result.value("memory").matches("\"\\d+Mi\""), result::toString);
     assertTrue(result.value("cpu").matches("\"\\d+m\""), result::toString);
   }
+
+  /** Of a large guest the kernel would keep a twentieth free, so that it has huge pages to give. */
+  @Test
+  void aLargeSandboxKeepsNoTwentiethOfItsMemory() {
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(6),
+            """
+            id=$1
+            launch --memory-limit $((1984 << 20)) $image "$id" probe sleep || exit 1
+            rund overhead "$id" --json >$work/overhead
+            say left "$(sed -n 's/.*"left" : "*\\([0-9]*\\).*/\\1/p' $work/overhead)"
+            discard "$id"
+            """,
+            Lab.id("large"));
+    // Of 2 GiB: a 64th for the kernel's page structures, and as much as in a small one.
+    assertTrue(2048 * MIB - number(result, "left") < (32 + 40) * MIB, result::toString);
+  }
 }
