@@ -62,6 +62,11 @@ public final class VirtioMmioTransport implements MmioDevice, AutoCloseable {
 
   private static final int MAGIC = 0x74726976;
   private static final int VERSION = 2;
+
+  /**
+   * "RUND": by it the guest's kernel knows that interrupts are edges, and asks for their reason
+   * only when its queues have nothing (native/guest-kernel/virtio-mmio-edges.patch).
+   */
   private static final int VENDOR = 0x444e5552;
 
   private static final int REG_DEVICE_ID = 0x008;

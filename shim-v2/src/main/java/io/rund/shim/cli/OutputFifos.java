@@ -47,18 +47,18 @@ final class OutputFifos implements AutoCloseable {
       }
     }
     keepers.add(Fd.open(fifo.toString(), Linux.O_RDWR));
-    copiers.add(
-        Thread.ofPlatform()
-            .daemon()
-            .start(
-                () -> {
-                  try (InputStream from = Files.newInputStream(fifo)) {
-                    var _ = from.transferTo(to);
-                    to.flush();
-                  } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                  }
-                }));
+    // Here, while there is a writer: later it would wait for one.
+    InputStream from = Files.newInputStream(fifo);
+    copiers.add(Thread.ofPlatform().daemon().start(() -> copy(from, to)));
+  }
+
+  private static void copy(InputStream from, PrintStream to) {
+    try (from) {
+      var _ = from.transferTo(to);
+      to.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** The engine has closed them: waits until all has come out that was written. */
