@@ -119,12 +119,12 @@ containerd_down() {
 
 # Puts rund into the emulated lab's own memory: a JVM that maps its files from the machine's takes five seconds longer to start.
 rund_copy() {
-  local files
-  files=$(cd "$RUND_DIST" && find . -printf '%p %s %T@\n' | sort)
-  if [ "$files" != "$(cat "$FILES/rund.files" 2>/dev/null)" ]; then
+  local content
+  content=$(cd "$RUND_DIST" && find . -printf '%p %s %T@\n' | sort)
+  if [ "$content" != "$(cat "$FILES/rund.content" 2>/dev/null)" ]; then
     rm -rf "$FILES/rund"
     cp -a "$RUND_DIST" "$FILES/rund"
-    echo "$files" >"$FILES/rund.files"
+    echo "$content" >"$FILES/rund.content"
   fi
 }
 
