@@ -201,7 +201,9 @@ class TemplatesTest {
           throw new AssertionError("not interrupted");
         });
     making.await();
+    assertTrue(templates.isMaking());
     templates.close();
+    assertFalse(templates.isMaking());
     assertTrue(template.closed);
     templates.want(shape(1), FakeTemplate::new);
     assertTrue(find(shape(1)).isEmpty());
