@@ -32,6 +32,12 @@ public final class RamTemplate implements AutoCloseable {
    */
   private static final long BEGUN = CHUNK / 4;
 
+  /**
+   * A kernel begins one for each kind of page. In a guest that has long been at work there are many
+   * that look so, and a copy of each would cost a clone its whole memory.
+   */
+  private static final int MOST_BEGUN = 4;
+
   private static final MemorySegment ZEROS =
       Arena.global().allocate(GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE);
 
@@ -143,7 +149,7 @@ public final class RamTemplate implements AutoCloseable {
         .forEach(
             (chunk, data) -> {
               long filled = data.stream().mapToLong(Part::length).sum();
-              if (filled <= BEGUN && chunk + CHUNK <= bytes) {
+              if (filled <= BEGUN && chunk + CHUNK <= bytes && begun.size() < MOST_BEGUN) {
                 begun.put(chunk, data);
                 return;
               }

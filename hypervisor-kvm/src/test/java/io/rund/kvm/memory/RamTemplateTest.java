@@ -118,6 +118,24 @@ class RamTemplateTest {
     }
   }
 
+  @Test
+  void ofAGuestWhoseDataIsScatteredACloneCopiesLittle() throws IOException {
+    try (GuestMemory memory = GuestMemory.allocate("test", SIZE)) {
+      for (long chunk = 0; chunk < SIZE; chunk += 2 * MIB) {
+        memory.putLong(chunk, chunk + 1);
+      }
+      try (RamTemplate template = memory.toTemplate("test-template");
+          GuestMemory clone = GuestMemory.clone(template)) {
+        int huge = 0;
+        for (long chunk = 0; chunk < SIZE; chunk += 2 * MIB) {
+          huge += hugePages(clone, chunk).equals("hg") ? 1 : 0;
+          assertEquals(chunk + 1, clone.getLong(chunk));
+        }
+        assertEquals(4, huge);
+      }
+    }
+  }
+
   /**
    * Whether the mapping at an address wants huge pages: hg for yes, nh for no (VmFlags of
    * Documentation/filesystems/proc.rst).
