@@ -62,6 +62,9 @@ public final class Libc {
 
   public static native int umount2(String target, int flags) throws LastErrorException;
 
+  /** Gives free memory of the C heap back to the kernel: malloc_trim(3). */
+  public static native int malloc_trim(long pad);
+
   public static native long pread(int fd, long buffer, long count, long offset)
       throws LastErrorException;
 

@@ -57,6 +57,9 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
    */
   private static final Duration REMEMBERED = Duration.ofMinutes(2);
 
+  /** No sandbox has come or gone for so long: the next ones are not expected at once. */
+  private static final Duration QUIET = Duration.ofSeconds(10);
+
   /** What could not be made, and what was deleted, is removed. */
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
@@ -68,6 +71,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   private final Snapshots snapshots;
   private final CpuGroups cpus;
   private final RundConfig config;
+  private final EngineMemory memory = new EngineMemory(QUIET);
 
   /** {@code loop} serves the anchors; the VMs have loops of their own. */
   public SandboxManager(
@@ -114,6 +118,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       containers.remove(key, creation);
       creation.created().completeExceptionally(e);
       throw e;
+    } finally {
+      memory.changed();
     }
   }
 
@@ -246,6 +252,8 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
         containers.remove(key, creation);
         creation.ended().completeExceptionally(e);
         throw e;
+      } finally {
+        memory.changed();
       }
     }
     try {
