@@ -252,10 +252,10 @@ final class KvmVirtualMachine implements VirtualMachine {
   }
 
   @Override
-  public void preferHugePages() {
+  public void begunToWork() {
     synchronized (lock) {
       if (!closed) {
-        machine.memory().preferHugePages();
+        machine.memory().begunToWork();
       }
     }
   }

@@ -58,13 +58,19 @@ public final class GuestMemory implements AutoCloseable {
   /** Null for a clone, whose mapping is private. */
   private final Fd file;
 
+  /** Null but for a clone. */
+  private final RamTemplate template;
+
+  private boolean working;
+
   private final Arena arena = Arena.ofShared();
   private final MemorySegment ram;
   private final long lowSize;
   private final long highSize;
 
-  private GuestMemory(Fd file, long address, long bytes) {
+  private GuestMemory(Fd file, RamTemplate template, long address, long bytes) {
     this.file = file;
+    this.template = template;
     this.ram =
         MemorySegment.ofAddress(address)
             .reinterpret(bytes, arena, segment -> Libc.munmap(address, bytes));
@@ -90,7 +96,7 @@ public final class GuestMemory implements AutoCloseable {
       Libc.ftruncate(file.number(), bytes);
       Fd mapped = file;
       long address = RamMapping.map(bytes, at -> RamMapping.shared(at, bytes, mapped));
-      return new GuestMemory(file, address, bytes);
+      return new GuestMemory(file, null, address, bytes);
     } catch (LastErrorException e) {
       if (file != null) {
         file.close();
@@ -110,7 +116,7 @@ public final class GuestMemory implements AutoCloseable {
    */
   public static GuestMemory clone(RamTemplate template) {
     try {
-      return new GuestMemory(null, template.map(), template.bytes());
+      return new GuestMemory(null, template, template.map(), template.bytes());
     } catch (LastErrorException e) {
       throw new RundException(
           ErrorCode.RESOURCE_EXHAUSTED,
@@ -131,13 +137,21 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /**
-   * Where a clone has nothing yet, it gets huge pages from now on, if the host has some; where it
-   * has something, pages stay small. To be kept from running beside {@link #close}.
+   * A clone's guest has begun to work. Where it has nothing yet, it gets huge pages from now on, if
+   * the host has some; where it has something, pages stay small. Its template learns what it has
+   * written until now. Only the first call counts. To be kept from running beside another one and
+   * {@link #close}.
    */
-  public void preferHugePages() {
-    if (file != null) {
-      return; // Its file system decides (RamFiles).
+  public void begunToWork() {
+    // Of others, the file system decides about pages (RamFiles).
+    if (template != null && !working) {
+      working = true;
+      template.learn(ram.address());
+      preferHugePages();
     }
+  }
+
+  private void preferHugePages() {
     int[] resident;
     try {
       resident = residentPages();

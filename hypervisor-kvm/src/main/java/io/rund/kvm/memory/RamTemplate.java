@@ -53,6 +53,8 @@ public final class RamTemplate implements AutoCloseable {
   /** By chunks that have only been begun, their data, which each clone copies. */
   private final Map<Long, List<Part>> begun = new LinkedHashMap<>();
 
+  private final WrittenPages written = new WrittenPages();
+
   private RamTemplate(Fd file, long bytes) {
     this.file = file;
     this.bytes = bytes;
@@ -233,28 +235,42 @@ public final class RamTemplate implements AutoCloseable {
    *
    * @throws RundException FAILED_PRECONDITION if the template is closed
    */
-  synchronized long map() throws LastErrorException {
-    checkOpen();
-    return RamMapping.map(
-        bytes,
-        address -> {
-          RamMapping.empty(address, bytes);
-          for (Part part : shared) {
-            RamMapping.copyOnWrite(address + part.offset, part.length, file, part.offset);
-          }
-          begun.forEach(
-              (chunk, data) -> {
-                RamMapping.preferHuge(address + chunk, CHUNK);
-                data.forEach(part -> read(part, address));
-              });
+  long map() throws LastErrorException {
+    // Of its own, since others want the lock meanwhile.
+    try (Fd mapped = open()) {
+      long made = RamMapping.map(bytes, address -> fill(address, mapped));
+      written.populate(made);
+      return made;
+    }
+  }
+
+  private void fill(long address, Fd mapped) throws LastErrorException {
+    RamMapping.empty(address, bytes);
+    for (Part part : shared) {
+      RamMapping.copyOnWrite(address + part.offset, part.length, mapped, part.offset);
+    }
+    begun.forEach(
+        (chunk, data) -> {
+          RamMapping.preferHuge(address + chunk, CHUNK);
+          data.forEach(part -> read(mapped, part, address));
         });
   }
 
-  private void read(Part part, long address) throws LastErrorException {
+  private static void read(Fd from, Part part, long address) throws LastErrorException {
     for (long done = 0; done < part.length; ) {
       long at = part.offset + done;
-      done += Libc.pread(file.number(), address + at, part.length - done, at);
+      done += Libc.pread(from.number(), address + at, part.length - done, at);
     }
+  }
+
+  /**
+   * Learns from a clone what clones write until they begin to work; those to come have it from the
+   * start.
+   *
+   * @param address where the clone is mapped
+   */
+  void learn(long address) {
+    written.learn(address, bytes, chunk -> !begun.containsKey(chunk));
   }
 
   /** Clones that have mapped it go on. Idempotent. */

@@ -108,7 +108,7 @@ class RamTemplateTest {
         assertEquals("hg", hugePages(clone, begun));
       }
       clone.putLong(EMPTY + 4096, 1);
-      clone.preferHugePages();
+      clone.begunToWork();
       assertEquals("nh", hugePages(clone, EMPTY));
       assertEquals("hg", hugePages(clone, OTHER_EMPTY));
       assertEquals("", hugePages(clone, FULL));
@@ -136,11 +136,39 @@ class RamTemplateTest {
     }
   }
 
-  /**
-   * Whether the mapping at an address wants huge pages: hg for yes, nh for no (VmFlags of
-   * Documentation/filesystems/proc.rst).
-   */
+  /** Not what only one of them has written, nor what came later. */
+  @Test
+  void whatTwoClonesHadWrittenWhenTheyBeganToWorkTheNextHasFromTheStart() throws IOException {
+    long page = GuestMemory.PAGE_SIZE;
+    List<Long> both = List.of(FULL + page, HALF, HALF + page, HALF_END - page, EMPTY + page);
+    try (RamTemplate template = template()) {
+      for (long own : List.of(HALF + 8 * page, HALF + 9 * page)) {
+        try (GuestMemory clone = GuestMemory.clone(template)) {
+          assertEquals("0 kB", mapping(clone, HALF, "Anonymous:"));
+          both.forEach(place -> clone.putLong(place, 1));
+          clone.putLong(own, 1);
+          clone.begunToWork();
+          clone.putLong(HALF + 10 * page, 1);
+          clone.begunToWork();
+        }
+      }
+      try (GuestMemory clone = GuestMemory.clone(template)) {
+        assertEquals("4 kB", mapping(clone, FULL, "Anonymous:"));
+        assertEquals("4 kB", mapping(clone, EMPTY, "Anonymous:"));
+        assertEquals("12 kB", mapping(clone, HALF, "Anonymous:"));
+        both.forEach(place -> assertEquals(expected(place), clone.getLong(place)));
+      }
+    }
+  }
+
+  /** Whether the mapping at an address wants huge pages: hg for yes, nh for no. */
   private static String hugePages(GuestMemory memory, long gpa) throws IOException {
+    List<String> flags = List.of(mapping(memory, gpa, "VmFlags:").split(" ", -1));
+    return flags.contains("hg") ? "hg" : flags.contains("nh") ? "nh" : "";
+  }
+
+  /** What the system says of the mapping at an address: smaps in filesystems/proc.rst. */
+  private static String mapping(GuestMemory memory, long gpa, String field) throws IOException {
     long address = memory.hostAddress(gpa, 1);
     boolean inside = false;
     for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
@@ -149,8 +177,8 @@ class RamTemplateTest {
         inside =
             Long.parseUnsignedLong(bounds[0], 16) <= address
                 && address < Long.parseUnsignedLong(bounds[1], 16);
-      } else if (inside && line.startsWith("VmFlags:")) {
-        return line.contains(" hg") ? "hg" : line.contains(" nh") ? "nh" : "";
+      } else if (inside && line.startsWith(field)) {
+        return line.substring(field.length()).strip();
       }
     }
     return "not mapped";

@@ -68,9 +68,10 @@ public interface VirtualMachine extends AutoCloseable {
   /**
    * Tells a clone that its guest has begun to work: RAM that it has not used yet comes in huge
    * pages from now on, where the host has some. Before, it needs little of each, and small pages
-   * take less. Nothing happens if the VM has ended.
+   * take less. What it has written until now, other clones of its template will probably write,
+   * too. Nothing happens if the VM has ended.
    */
-  void preferHugePages();
+  void begunToWork();
 
   /**
    * What the VM has of the host.

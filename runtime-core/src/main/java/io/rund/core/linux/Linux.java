@@ -111,6 +111,7 @@ public final class Linux {
   public static final int MADV_REMOVE = 9;
   public static final int MADV_HUGEPAGE = 14;
   public static final int MADV_NOHUGEPAGE = 15;
+  public static final int MADV_POPULATE_WRITE = 23;
   public static final int MADV_COLLAPSE = 25;
 
   public static final int MFD_CLOEXEC = 1;

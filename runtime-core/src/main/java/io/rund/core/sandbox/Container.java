@@ -218,7 +218,7 @@ final class Container {
     if (process.isInit()) {
       timeline.phase("start process", began);
       if (kind() != Kind.POD_SANDBOX) {
-        sandbox.vm().preferHugePages();
+        sandbox.vm().begunToWork();
       }
     } else {
       process.watch(agent());

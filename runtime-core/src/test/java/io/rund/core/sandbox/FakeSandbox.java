@@ -199,7 +199,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void preferHugePages() {}
+  public void begunToWork() {}
 
   @Override
   public Usage usage() {

@@ -1,0 +1,138 @@
+package io.rund.kvm.memory;
+
+import io.rund.core.linux.Libc;
+import io.rund.core.linux.Linux;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.function.LongPredicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The pages that every clone of a template writes until it begins to work: those that two have
+ * written. The next clones have them from the start. That saves each of them an exit, and a second
+ * one where the guest reads before it writes. Those second ones cost more the more guests there
+ * are: when the host takes a page out of this process's tables it asks every VM of the process
+ * whether it has it (kvm_mmu_notifier_invalidate_range_start in virt/kvm/kvm_main.c); where there
+ * was none it need not ask. Safe for use by several threads.
+ */
+final class WrittenPages {
+  private static final Logger log = LoggerFactory.getLogger(WrittenPages.class);
+
+  /** More than any clone needs that begins like the others. */
+  private static final int MOST = 2048;
+
+  private static final Path PAGE_MAP = Path.of("/proc/self/pagemap");
+
+  // Of an entry (Documentation/admin-guide/mm/pagemap.rst): the page is in memory, and it is a
+  // file's.
+  private static final long PRESENT = 1L << 63;
+  private static final long OF_A_FILE = 1L << 61;
+
+  /** Neighbouring pages, in bytes. */
+  private record Range(long offset, long length) {}
+
+  /** What the first clone has written; null before. */
+  private BitSet first;
+
+  private volatile boolean known;
+  private volatile List<Range> ranges = List.of();
+
+  /**
+   * Looks at a clone, unless two have been looked at.
+   *
+   * @param address where it is mapped
+   * @param bytes of its RAM
+   * @param counts whether pages of the chunk at an offset are of interest
+   */
+  void learn(long address, long bytes, LongPredicate counts) {
+    if (known) {
+      return;
+    }
+    BitSet pages = new BitSet();
+    try (FileChannel map = FileChannel.open(PAGE_MAP)) {
+      ByteBuffer chunk =
+          ByteBuffer.allocate((int) (RamTemplate.CHUNK / GuestMemory.PAGE_SIZE * Long.BYTES))
+              .order(ByteOrder.nativeOrder());
+      for (long offset = 0; offset < bytes; offset += RamTemplate.CHUNK) {
+        if (counts.test(offset)) {
+          long length = Math.min(RamTemplate.CHUNK, bytes - offset);
+          read(map, address + offset, chunk.clear().limit(entries(length)));
+          mark(chunk.flip(), offset, pages);
+        }
+      }
+    } catch (IOException e) {
+      log.warn("{}: clones are not spared what others wrote: {}", PAGE_MAP, e.getMessage());
+      known = true;
+      return;
+    }
+    add(pages);
+  }
+
+  /** The length of the entries of so many bytes of RAM, in bytes. */
+  private static int entries(long length) {
+    return Math.toIntExact(length / GuestMemory.PAGE_SIZE * Long.BYTES);
+  }
+
+  private static void read(FileChannel map, long address, ByteBuffer into) throws IOException {
+    long at = address / GuestMemory.PAGE_SIZE * Long.BYTES;
+    while (into.hasRemaining()) {
+      int length = map.read(into, at + into.position());
+      if (length < 0) {
+        throw new EOFException("it ends");
+      }
+    }
+  }
+
+  private static void mark(ByteBuffer entries, long offset, BitSet pages) {
+    for (int page = Math.toIntExact(offset / GuestMemory.PAGE_SIZE);
+        entries.hasRemaining();
+        page++) {
+      if ((entries.getLong() & (PRESENT | OF_A_FILE)) == PRESENT) {
+        pages.set(page);
+      }
+    }
+  }
+
+  private synchronized void add(BitSet pages) {
+    if (first == null) {
+      first = pages;
+    } else if (!known) {
+      first.and(pages);
+      ranges = ranges(first);
+      log.debug("clones write {} pages in {} places", first.cardinality(), ranges.size());
+      first = new BitSet();
+      known = true;
+    }
+  }
+
+  private static List<Range> ranges(BitSet pages) {
+    List<Range> ranges = new ArrayList<>();
+    int left = MOST;
+    for (int from = pages.nextSetBit(0); from >= 0 && left > 0; ) {
+      int end = Math.min(pages.nextClearBit(from), from + left);
+      left -= end - from;
+      ranges.add(
+          new Range(
+              (long) from * GuestMemory.PAGE_SIZE, (long) (end - from) * GuestMemory.PAGE_SIZE));
+      from = pages.nextSetBit(end);
+    }
+    return ranges;
+  }
+
+  /** Gives a clone its pages, as far as the host does it: Linux has that since 5.14. */
+  void populate(long address) {
+    for (Range range : ranges) {
+      if (Libc.Try.madvise(address + range.offset, range.length, Linux.MADV_POPULATE_WRITE) < 0) {
+        return; // Each comes when it is wanted.
+      }
+    }
+  }
+}
