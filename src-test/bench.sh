@@ -22,7 +22,7 @@ die() { say "$*" >&2; exit 1; }
 java=("$(JAVA_HOME="${JAVA_HOME:-}" "$root/native/setup.sh" --java-home)/bin/java" --enable-native-access=ALL-UNNAMED
   --sun-misc-unsafe-memory-access=allow -XX:+UseSerialGC
   -cp "$here/target/test-classes:$root/hypervisor-kvm/target/test-classes:$dist/lib/*")
-# One that only asks an engine. It compiles no method twice, since QEMU may run half of what the JVM is just changing (docs/lab.md).
+# One that only asks an engine. In the emulated lab it is not safe to compile a method twice (docs/lab.md).
 client=("${java[@]}" -XX:TieredStopAtLevel=1)
 [ -d "$here/target/test-classes/io/rund/bench" ] || die "the benchmarks are not built: run 'make build'"
 

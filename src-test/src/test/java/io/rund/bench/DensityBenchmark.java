@@ -23,8 +23,8 @@ import java.util.TreeMap;
 final class DensityBenchmark {
   private static final double TARGET_MIB = 1.0;
 
-  /** For what a start leaves to be done. */
-  private static final int SETTLE_MILLIS = 5000;
+  /** For what a start leaves to be done, and for the engine to give back what it took. */
+  private static final int SETTLE_MILLIS = 20_000;
 
   private final WarmEngine engine;
   private final Map<Integer, List<Cost>> costs = new TreeMap<>();
