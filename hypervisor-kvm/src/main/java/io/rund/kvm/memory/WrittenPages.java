@@ -39,7 +39,7 @@ final class WrittenPages {
   /** Neighbouring pages, in bytes. */
   private record Range(long offset, long length) {}
 
-  /** What the first clone has written; null before. */
+  /** What the first clone has written, while there is no second one. Under this object's lock. */
   private BitSet first;
 
   private volatile boolean known;
@@ -102,15 +102,18 @@ final class WrittenPages {
   }
 
   private synchronized void add(BitSet pages) {
+    if (known) {
+      return;
+    }
     if (first == null) {
       first = pages;
-    } else if (!known) {
-      first.and(pages);
-      ranges = ranges(first);
-      log.debug("clones write {} pages in {} places", first.cardinality(), ranges.size());
-      first = new BitSet();
-      known = true;
+      return;
     }
+    pages.and(first);
+    first = null;
+    ranges = ranges(pages);
+    known = true;
+    log.debug("clones write {} pages in {} places", pages.cardinality(), ranges.size());
   }
 
   private static List<Range> ranges(BitSet pages) {
