@@ -111,7 +111,7 @@ final class DensityBenchmark {
     int fewer = counts.get(Math.max(0, counts.size() - 2));
     List<Double> target = costs.get(most).stream().map(_ -> TARGET_MIB).toList();
     new Comparison(
-            "B5-each",
+            "B5-each-" + most,
             "host memory beyond RAM, each of %d idle sandboxes, and 1 MiB".formatted(most),
             "MiB",
             each(most),
@@ -119,7 +119,7 @@ final class DensityBenchmark {
             1)
         .write(results);
     new Comparison(
-            "B5-falling",
+            "B5-falling-" + most,
             "host memory beyond RAM, each of %d and each of %d".formatted(most, fewer),
             "MiB",
             each(most),
@@ -127,7 +127,7 @@ final class DensityBenchmark {
             1)
         .write(results);
     new Comparison(
-            "B5-one-more",
+            "B5-one-more-" + most,
             "host memory beyond RAM, one more between %d and %d, and 1 MiB".formatted(fewer, most),
             "MiB",
             oneMore(fewer, most),
