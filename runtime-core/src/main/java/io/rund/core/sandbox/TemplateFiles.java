@@ -97,6 +97,13 @@ final class TemplateFiles {
     }
   }
 
+  /** Clones have been made of these, in this order, without a look at their files. */
+  void used(List<TemplateShape> shapes) {
+    if (usable) {
+      shapes.forEach(shape -> touch(path(shape)));
+    }
+  }
+
   /** Takes its time. Nothing is kept if the shape's files have changed meanwhile. */
   void save(TemplateShape shape, VmTemplate template) {
     if (!usable) {

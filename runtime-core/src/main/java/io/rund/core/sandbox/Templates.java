@@ -4,6 +4,7 @@ import io.rund.core.hypervisor.VmTemplate;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -97,6 +98,7 @@ final class Templates implements AutoCloseable {
           shape.vcpus(),
           shape.memoryBytes() >> 20,
           (System.nanoTime() - began) / 1_000_000);
+      files.used(shapes());
       files.save(shape, template);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -107,6 +109,11 @@ final class Templates implements AutoCloseable {
         maker = null;
       }
     }
+  }
+
+  /** In order of their last use. */
+  private synchronized List<TemplateShape> shapes() {
+    return List.copyOf(templates.keySet());
   }
 
   private synchronized void keep(TemplateShape shape, VmTemplate template) {

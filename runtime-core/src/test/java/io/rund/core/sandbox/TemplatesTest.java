@@ -102,6 +102,25 @@ class TemplatesTest {
   }
 
   @Test
+  void aTemplateInUseKeepsItsFileWhenOthersCome() throws Exception {
+    TemplateFiles files = new TemplateFiles(Optional.of(folder.resolve("templates")));
+    TemplateFiles.Loader loader = _ -> new FakeTemplate();
+    try (Templates own = new Templates(Duration.ZERO, files)) {
+      for (int vcpus = 1; vcpus <= Templates.LIMIT + 1; vcpus++) {
+        TemplateShape wanted = shape(vcpus);
+        eventually(
+            () -> {
+              own.want(wanted, FakeTemplate::new);
+              return own.find(wanted, loader).isPresent() && !own.isMaking();
+            });
+        assertTrue(own.find(shape(1), loader).isPresent());
+      }
+    }
+    assertTrue(files.load(shape(1), loader).isPresent());
+    assertEquals(Optional.empty(), files.load(shape(2), loader));
+  }
+
+  @Test
   void aTemplateIsFoundInAFileOnceAndLeavesItWhenItIsBad() throws Exception {
     TemplateFiles files = new TemplateFiles(Optional.of(folder.resolve("templates")));
     files.save(shape(1), new FakeTemplate());
