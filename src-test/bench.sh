@@ -3,6 +3,7 @@
 # B7 runs on this machine's /dev/kvm, the others in the lab. RUND_BENCH_PAIRS=7 pairs are measured of each;
 # RUND_BENCH_ONLY=B2,B9 runs these, and leaves what is there of the others. RUND_BENCH_AT_ONCE=10,50 and
 # RUND_BENCH_SANDBOXES=1,10,100 are the numbers of B4 and B5: 200 and 500 where memory allows (RUND_LAB_MEMORY).
+# FIRECRACKER=PATH joins B1.
 set -euo pipefail
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -40,7 +41,12 @@ guest() {
   (cd "$work/$1.image" && find . | cpio --quiet --create --format=newc) >"$work/$1.cpio"
 }
 
-b1() { compile qemu-boot; measure ColdBootBenchmark "$dist" "$work/qemu-boot"; }
+b1() {
+  compile vmm-boot
+  # The lab sees the project's folder.
+  [ -z "${FIRECRACKER:-}" ] || cp "$FIRECRACKER" "$work/firecracker"
+  measure ColdBootBenchmark "$dist" "$work/vmm-boot" "${FIRECRACKER:+$work/firecracker}"
+}
 
 b2() {
   local archive

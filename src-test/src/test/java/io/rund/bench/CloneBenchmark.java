@@ -10,7 +10,7 @@ import java.util.List;
 /**
  * B3: from the request for a sandbox to its agent's answer, as the engine's timeline has it. a: a
  * clone, b: a cold boot, in one engine. Not in turn: in an emulated machine clones would pay for
- * what cold boots leave behind ({@link EndToEndBenchmark}).
+ * what cold boots leave behind ({@link StaleTranslations}).
  *
  * <p>Arguments: a folder for a while, the number of pairs, the folder for the results.
  */
@@ -45,6 +45,9 @@ final class CloneBenchmark {
   private List<Double> measure(boolean cold, int times) throws Exception {
     List<Double> measured = new ArrayList<>();
     for (int i = -WARM_UPS; i < times; i++) {
+      if (cold) {
+        StaleTranslations.forget();
+      }
       measured.add(answered(cold));
       System.out.printf(
           "  B3, %d of %d: %s %.0f ms%n",

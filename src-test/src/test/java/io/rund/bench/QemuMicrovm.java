@@ -10,7 +10,7 @@ import java.util.List;
  */
 final class QemuMicrovm {
   /** What io.rund.kvm.boot.CommandLine gives a guest, but for its devices. */
-  private static final String PARAMETERS =
+  static final String PARAMETERS =
       "rdinit=/init reboot=t panic=-1 no_timer_check noreplace-smp random.trust_cpu=on tsc=reliable"
           + " quiet loglevel=1 8250.nr_uarts=0";
 
