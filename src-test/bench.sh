@@ -81,7 +81,11 @@ b8() {
 
 b9() { guest net-bench; measure NetworkBenchmark "$kernel" "$work/net-bench.cpio" "$work/net-bench"; }
 
-b10() { guest fs-bench; measure FileSharingBenchmark "$kernel" "$work/fs-bench.cpio" $scratch; }
+b10() {
+  guest fs-bench
+  measure FileSharingBenchmark "$kernel" "$work/fs-bench.cpio" $scratch/shared
+  in_lab rm -r $scratch/shared
+}
 
 # benchmark ID WHAT: runs the function of that name, if it is wanted, and says how long it took.
 benchmark() {

@@ -69,7 +69,7 @@ final class Capture implements AutoCloseable {
       held = hold(id, holds, own, untouched);
       shares = own.shares.state();
       vm = machine.vmState();
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       letGo(holds);
       throw e;
     }

@@ -252,10 +252,10 @@ final class KvmVirtualMachine implements VirtualMachine {
   }
 
   @Override
-  public void begunToWork() {
+  public void beginsToWork() {
     synchronized (lock) {
       if (!closed) {
-        machine.memory().begunToWork();
+        machine.memory().beginsToWork();
       }
     }
   }

@@ -28,7 +28,7 @@ final class SnapshotFile {
   private static final int LENGTH_AT = 12;
   private static final int CHECKSUM_AT = 16;
   private static final int START = 20;
-  private static final int MOST_HEADER = 64 << 20;
+  private static final int MOST_HEADER = 32 << 20;
 
   private SnapshotFile() {}
 

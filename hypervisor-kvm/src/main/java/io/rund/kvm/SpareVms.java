@@ -64,7 +64,7 @@ final class SpareVms implements AutoCloseable {
     try {
       Boot.prepare(vm);
       return vm;
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       vm.close();
       throw e;
     }
@@ -75,9 +75,9 @@ final class SpareVms implements AutoCloseable {
       while (isShort()) {
         keep(make());
       }
-    } catch (RundException e) {
+    } catch (RundException | OutOfMemoryError e) {
       // Whoever needs one finds out, and says so.
-      log.debug("no spare VM: {}", e.getMessage());
+      log.debug("no spare VM: {}", e.toString());
       endOfMaker();
     }
   }

@@ -2,7 +2,6 @@ package io.rund.bench;
 
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
-import io.rund.kvm.memory.GuestMemory;
 
 /**
  * What an emulated machine has translated of guests that are gone. It keeps translations by address
@@ -12,14 +11,26 @@ import io.rund.kvm.memory.GuestMemory;
  */
 final class StaleTranslations {
   /** More than the guests of a benchmark have, of the memory that was last freed. */
-  private static final long BYTES = 1L << 30;
+  private static final long HUGE = 1L << 30;
+
+  /** Likewise, of what is no whole huge page. */
+  private static final long SMALL = HUGE / 2;
 
   private StaleTranslations() {}
 
-  /** Writes zeros to memory of the kind that guests get, and frees it. */
+  /** Has zeros written to free memory. */
   static void forget() {
-    try (GuestMemory memory = GuestMemory.allocate("bench", BYTES)) {
-      Libc.madvise(memory.hostAddress(0, BYTES), BYTES, Linux.MADV_POPULATE_WRITE);
-    }
+    long address =
+        Libc.mmap(
+            0,
+            SMALL + HUGE,
+            Linux.PROT_READ | Linux.PROT_WRITE,
+            Linux.MAP_PRIVATE | Linux.MAP_ANONYMOUS,
+            -1,
+            0);
+    Libc.madvise(address, SMALL, Linux.MADV_NOHUGEPAGE);
+    Libc.madvise(address + SMALL, HUGE, Linux.MADV_HUGEPAGE);
+    Libc.madvise(address, SMALL + HUGE, Linux.MADV_POPULATE_WRITE);
+    Libc.munmap(address, SMALL + HUGE);
   }
 }

@@ -84,7 +84,7 @@ public final class SharedFileSystem implements AutoCloseable {
    * for each node. Any thread.
    */
   public FsState state() {
-    return new StateSaver().save(shares, nodes, handles);
+    return new StateSaver(StateSaver.MOST_PATHS).save(shares, nodes, handles);
   }
 
   /**

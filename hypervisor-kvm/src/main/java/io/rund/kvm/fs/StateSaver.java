@@ -1,5 +1,6 @@
 package io.rund.kvm.fs;
 
+import io.rund.core.error.RundException;
 import io.rund.kvm.fs.FsState.Kind;
 import io.rund.kvm.fs.FsState.KnownFile;
 import io.rund.kvm.fs.FsState.OpenHandle;
@@ -13,12 +14,29 @@ import java.util.Set;
 
 /** Writes down what the guest knows, while it asks for nothing. Used once, by one thread. */
 final class StateSaver {
+  /**
+   * Of all paths together, in bytes: what the guest knows must not be too much for this process.
+   */
+  static final long MOST_PATHS = 16 << 20;
+
+  private final long mostPaths;
+  private long pathBytes;
   private final List<SharePaths> shares = new ArrayList<>();
   private final Map<MountedShare, Integer> places = new HashMap<>();
   private final Set<Node> nodes = new HashSet<>();
   private final List<KnownFile> files = new ArrayList<>();
   private final List<OpenHandle> handles = new ArrayList<>();
 
+  /**
+   * @param mostPaths that may be written down, in bytes
+   */
+  StateSaver(long mostPaths) {
+    this.mostPaths = mostPaths;
+  }
+
+  /**
+   * @throws RundException FAILED_PRECONDITION if the guest knows too much
+   */
   FsState save(ShareTable shareTable, NodeTable nodeTable, HandleTable handleTable) {
     for (MountedShare share : shareTable.all()) {
       places.put(share, shares.size());
@@ -37,6 +55,12 @@ final class StateSaver {
   private void add(Node node) {
     int share = places.get(node.share);
     Optional<SharePath> path = node.isLost() ? Optional.empty() : shares.get(share).of(node);
+    pathBytes += path.map(known -> known.bytes().length()).orElse(0);
+    if (pathBytes > mostPaths) {
+      throw RundException.precondition(
+          "the guest has files in its cache whose paths take more than %d MiB: they can be forgotten there (echo 2 >/proc/sys/vm/drop_caches)"
+              .formatted(mostPaths >> 20));
+    }
     nodes.add(node);
     files.add(new KnownFile(node.id, node.lookups, share, node.type, path));
   }

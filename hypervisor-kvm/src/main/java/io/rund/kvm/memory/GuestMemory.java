@@ -120,7 +120,7 @@ public final class GuestMemory implements AutoCloseable {
     } catch (LastErrorException e) {
       throw new RundException(
           ErrorCode.RESOURCE_EXHAUSTED,
-          "cannot map a clone of %d bytes of guest memory: %s"
+          "cannot map a clone of %d bytes of guest memory (is vm.max_map_count too low?): %s"
               .formatted(template.bytes(), e.getMessage()),
           e);
     }
@@ -128,7 +128,7 @@ public final class GuestMemory implements AutoCloseable {
 
   /** Copies RAM that nobody changes meanwhile. */
   public RamTemplate toTemplate(String name) {
-    return file == null ? RamTemplate.copy(name, ram) : RamTemplate.copy(name, file, ram);
+    return file == null ? template.copyClone(name, ram) : RamTemplate.copy(name, file, ram);
   }
 
   /** Bytes of RAM that are in the host's memory. To be kept from running beside {@link #close}. */
@@ -137,12 +137,12 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /**
-   * A clone's guest has begun to work. Where it has nothing yet, it gets huge pages from now on, if
+   * A clone's guest begins to work. Where it has nothing yet, it gets huge pages from now on, if
    * the host has some; where it has something, pages stay small. Its template learns what it has
    * written until now. Only the first call counts. To be kept from running beside another one and
    * {@link #close}.
    */
-  public void begunToWork() {
+  public void beginsToWork() {
     // Of others, the file system decides about pages (RamFiles).
     if (template != null && !working) {
       working = true;

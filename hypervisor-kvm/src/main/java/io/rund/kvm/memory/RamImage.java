@@ -56,33 +56,46 @@ public record RamImage(List<Extent> extents) {
     }
   }
 
-  /**
-   * Looks through a template.
-   *
-   * @throws RundException RESOURCE_EXHAUSTED if it is of more pieces than a snapshot may have
-   */
+  /** Looks through a template. */
   public static RamImage of(RamTemplate ram) throws IOException {
+    return of(ram, most(ram.bytes()));
+  }
+
+  /** How many pieces a file may have: one of each chunk at least. */
+  private static int most(long bytes) {
+    return Math.toIntExact(Math.max(MOST_EXTENTS, Math.ceilDiv(bytes, RamTemplate.CHUNK)));
+  }
+
+  static RamImage of(RamTemplate ram, int most) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocateDirect((int) RamTemplate.CHUNK);
     List<Extent> extents = new ArrayList<>();
     try (Fd file = ram.open();
         FileChannel channel = channel(file)) {
-      RamTemplate.Data data = RamTemplate.Data.first(file, ram.bytes());
-      while (data != null) {
-        for (long at = data.offset(); at < data.end(); ) {
-          long chunkEnd = at - at % RamTemplate.CHUNK + RamTemplate.CHUNK;
-          int length = (int) (Math.min(chunkEnd, data.end()) - at);
-          read(channel, buffer.clear().limit(length), at);
-          extents.add(new Extent(at, length, checksum(buffer)));
-          at += length;
-        }
-        data = data.next(file, ram.bytes());
+      for (RamTemplate.Data piece : pieces(file, ram.bytes(), most)) {
+        read(channel, buffer.clear().limit((int) piece.length()), piece.offset());
+        extents.add(new Extent(piece.offset(), (int) piece.length(), checksum(buffer)));
       }
     }
-    if (extents.size() > MOST_EXTENTS) {
-      throw RundException.precondition(
-          "guest memory is of %d pieces, a file takes %d".formatted(extents.size(), MOST_EXTENTS));
-    }
     return new RamImage(List.copyOf(extents));
+  }
+
+  /** If there are too many, those with few zeros between them become one, with the zeros. */
+  private static List<RamTemplate.Data> pieces(Fd file, long bytes, int most) {
+    List<RamTemplate.Data> pieces = new ArrayList<>();
+    long gap = 0;
+    do {
+      pieces.clear();
+      for (RamTemplate.Data data : RamTemplate.data(file, bytes)) {
+        RamTemplate.Data last = pieces.isEmpty() ? null : pieces.getLast();
+        if (last != null && last.chunk() == data.chunk() && data.offset() - last.end() <= gap) {
+          pieces.set(pieces.size() - 1, new RamTemplate.Data(last.offset(), data.end()));
+        } else {
+          pieces.add(data);
+        }
+      }
+      gap = Math.max(GuestMemory.PAGE_SIZE, 2 * gap);
+    } while (pieces.size() > most);
+    return pieces;
   }
 
   private static FileChannel channel(Fd file) throws IOException {
@@ -164,7 +177,7 @@ public record RamImage(List<Extent> extents) {
    * @param bytes of RAM
    */
   public static RamImage read(SnapshotReader in, long bytes) {
-    List<Extent> extents = in.list("pieces of memory", MOST_EXTENTS, Extent.SIZE, Extent::read);
+    List<Extent> extents = in.list("pieces of memory", most(bytes), Extent.SIZE, Extent::read);
     long end = 0;
     for (Extent extent : extents) {
       if (!extent.fits(end, bytes)) {

@@ -1,5 +1,8 @@
 package io.rund.kvm.memory;
 
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toList;
+
 import com.sun.jna.LastErrorException;
 import com.sun.jna.Native;
 import io.rund.core.error.ErrorCode;
@@ -12,7 +15,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.LongBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,8 +46,18 @@ public final class RamTemplate implements AutoCloseable {
   private static final MemorySegment ZEROS =
       Arena.global().allocate(GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE);
 
+  /**
+   * A process has only so many mappings (vm.max_map_count), and a guest that has long been at work
+   * may have data in every second chunk.
+   */
+  static final int MOST_SHARED = 64;
+
   /** A part of RAM, in bytes. */
-  private record Part(long offset, long length) {}
+  private record Part(long offset, long length) {
+    long end() {
+      return offset + length;
+    }
+  }
 
   private final Fd file;
   private final long bytes;
@@ -51,7 +66,7 @@ public final class RamTemplate implements AutoCloseable {
   private final List<Part> shared = new ArrayList<>();
 
   /** By chunks that have only been begun, their data, which each clone copies. */
-  private final Map<Long, List<Part>> begun = new LinkedHashMap<>();
+  private final Map<Long, List<Data>> begun = new LinkedHashMap<>();
 
   private final WrittenPages written = new WrittenPages();
 
@@ -77,9 +92,42 @@ public final class RamTemplate implements AutoCloseable {
         });
   }
 
-  /** Copies RAM that is no file's, and that nobody changes meanwhile. */
-  static RamTemplate copy(String name, MemorySegment ram) {
-    return copy(name, ram, copy -> copyPages(ram, 0, copy.byteSize(), copy));
+  /**
+   * Copies the RAM of a clone of this template that nobody changes meanwhile. What it has never
+   * used is not touched: that would map pages of zeros, and a huge one is broken up when it is
+   * written.
+   */
+  RamTemplate copyClone(String name, MemorySegment ram) {
+    BitSet files = new BitSet();
+    shared.forEach(part -> files.set(chunk(part.offset), chunk(part.end() - 1) + 1));
+    return copy(
+        name,
+        ram,
+        copy -> {
+          try (PageMap map = new PageMap()) {
+            for (long at = 0; at < bytes; at += CHUNK) {
+              long end = Math.min(at + CHUNK, bytes);
+              if (files.get(chunk(at))) {
+                copyPages(ram, at, end, copy);
+              } else {
+                copyThere(ram, at, map.entries(ram.address() + at, end - at), copy);
+              }
+            }
+          }
+        });
+  }
+
+  private static int chunk(long offset) {
+    return Math.toIntExact(offset / CHUNK);
+  }
+
+  private static void copyThere(
+      MemorySegment from, long begin, LongBuffer entries, MemorySegment to) {
+    for (long page = begin; entries.hasRemaining(); page += GuestMemory.PAGE_SIZE) {
+      if (PageMap.isThere(entries.get())) {
+        copyPages(from, page, page + GuestMemory.PAGE_SIZE, to);
+      }
+    }
   }
 
   private static RamTemplate copy(String name, MemorySegment ram, Filler filler) {
@@ -147,10 +195,11 @@ public final class RamTemplate implements AutoCloseable {
    * @param address where the file is mapped
    */
   private void sort(long address) {
-    data()
+    data(file, bytes).stream()
+        .collect(groupingBy(Data::chunk, LinkedHashMap::new, toList()))
         .forEach(
             (chunk, data) -> {
-              long filled = data.stream().mapToLong(Part::length).sum();
+              long filled = data.stream().mapToLong(Data::length).sum();
               if (filled <= BEGUN && chunk + CHUNK <= bytes && begun.size() < MOST_BEGUN) {
                 begun.put(chunk, data);
                 return;
@@ -158,31 +207,37 @@ public final class RamTemplate implements AutoCloseable {
               if (filled == CHUNK) {
                 int _ = Libc.Try.madvise(address + chunk, CHUNK, Linux.MADV_COLLAPSE);
               }
-              share(chunk, Math.min(CHUNK, bytes - chunk));
+              share(new Part(chunk, Math.min(CHUNK, bytes - chunk)), 0);
             });
+    for (long gap = CHUNK; shared.size() > MOST_SHARED; gap *= 2) {
+      List<Part> parts = List.copyOf(shared);
+      shared.clear();
+      for (Part part : parts) {
+        share(part, gap);
+      }
+    }
   }
 
-  /** The pieces of the file that are no holes, by the chunk in which they are, in order. */
-  private Map<Long, List<Part>> data() {
-    Map<Long, List<Part>> chunks = new LinkedHashMap<>();
+  /** The pieces of the first {@code bytes} of a file that are no holes, each of one chunk. */
+  static List<Data> data(Fd file, long bytes) {
+    List<Data> pieces = new ArrayList<>();
     for (Data data = Data.first(file, bytes); data != null; data = data.next(file, bytes)) {
       for (long at = data.offset(); at < data.end(); ) {
-        long chunk = at - at % CHUNK;
-        long end = Math.min(chunk + CHUNK, data.end());
-        chunks.computeIfAbsent(chunk, _ -> new ArrayList<>()).add(new Part(at, end - at));
+        long end = Math.min(at - at % CHUNK + CHUNK, data.end());
+        pieces.add(new Data(at, end));
         at = end;
       }
     }
-    return chunks;
+    return pieces;
   }
 
-  /** Neighbours are mapped in one piece. */
-  private void share(long offset, long length) {
+  /** Neighbours with no more than a gap between them are mapped in one piece. */
+  private void share(Part part, long gap) {
     Part last = shared.isEmpty() ? null : shared.getLast();
-    if (last == null || last.offset + last.length < offset) {
-      shared.add(new Part(offset, length));
+    if (last == null || last.end() + gap < part.offset) {
+      shared.add(part);
     } else {
-      shared.set(shared.size() - 1, new Part(last.offset, last.length + length));
+      shared.set(shared.size() - 1, new Part(last.offset, part.end() - last.offset));
     }
   }
 
@@ -198,6 +253,15 @@ public final class RamTemplate implements AutoCloseable {
       return from < 0 || from >= bytes
           ? null
           : new Data(from, Math.min(seek(file, from, Linux.SEEK_HOLE), bytes));
+    }
+
+    long length() {
+      return end - offset;
+    }
+
+    /** Where the chunk begins in which it begins. */
+    long chunk() {
+      return offset - offset % CHUNK;
     }
 
     private static long seek(Fd file, long from, int whence) {
@@ -252,14 +316,13 @@ public final class RamTemplate implements AutoCloseable {
     begun.forEach(
         (chunk, data) -> {
           RamMapping.preferHuge(address + chunk, CHUNK);
-          data.forEach(part -> read(mapped, part, address));
+          data.forEach(piece -> read(mapped, piece, address));
         });
   }
 
-  private static void read(Fd from, Part part, long address) throws LastErrorException {
-    for (long done = 0; done < part.length; ) {
-      long at = part.offset + done;
-      done += Libc.pread(from.number(), address + at, part.length - done, at);
+  private static void read(Fd from, Data piece, long address) throws LastErrorException {
+    for (long at = piece.offset; at < piece.end; ) {
+      at += Libc.pread(from.number(), address + at, piece.end - at, at);
     }
   }
 

@@ -2,12 +2,8 @@ package io.rund.kvm.memory;
 
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
-import java.io.EOFException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
+import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -28,13 +24,6 @@ final class WrittenPages {
 
   /** More than any clone needs that begins like the others. */
   private static final int MOST = 2048;
-
-  private static final Path PAGE_MAP = Path.of("/proc/self/pagemap");
-
-  // Of an entry (Documentation/admin-guide/mm/pagemap.rst): the page is in memory, and it is a
-  // file's.
-  private static final long PRESENT = 1L << 63;
-  private static final long OF_A_FILE = 1L << 61;
 
   /** Neighbouring pages, in bytes. */
   private record Range(long offset, long length) {}
@@ -57,47 +46,33 @@ final class WrittenPages {
       return;
     }
     BitSet pages = new BitSet();
-    try (FileChannel map = FileChannel.open(PAGE_MAP)) {
-      ByteBuffer chunk =
-          ByteBuffer.allocate((int) (RamTemplate.CHUNK / GuestMemory.PAGE_SIZE * Long.BYTES))
-              .order(ByteOrder.nativeOrder());
+    try (PageMap map = new PageMap()) {
       for (long offset = 0; offset < bytes; offset += RamTemplate.CHUNK) {
         if (counts.test(offset)) {
           long length = Math.min(RamTemplate.CHUNK, bytes - offset);
-          read(map, address + offset, chunk.clear().limit(entries(length)));
-          mark(chunk.flip(), offset, pages);
+          mark(map.entries(address + offset, length), offset, pages);
         }
       }
     } catch (IOException e) {
-      log.warn("{}: clones are not spared what others wrote: {}", PAGE_MAP, e.getMessage());
+      log.warn("{}: clones are not spared what others wrote: {}", PageMap.PATH, e.getMessage());
       known = true;
       return;
     }
     add(pages);
   }
 
-  /** The length of the entries of so many bytes of RAM, in bytes. */
-  private static int entries(long length) {
-    return Math.toIntExact(length / GuestMemory.PAGE_SIZE * Long.BYTES);
-  }
-
-  private static void read(FileChannel map, long address, ByteBuffer into) throws IOException {
-    long at = address / GuestMemory.PAGE_SIZE * Long.BYTES;
-    while (into.hasRemaining()) {
-      int length = map.read(into, at + into.position());
-      if (length < 0) {
-        throw new EOFException("it ends");
-      }
-    }
-  }
-
-  private static void mark(ByteBuffer entries, long offset, BitSet pages) {
-    for (int page = Math.toIntExact(offset / GuestMemory.PAGE_SIZE);
-        entries.hasRemaining();
-        page++) {
-      if ((entries.getLong() & (PRESENT | OF_A_FILE)) == PRESENT) {
+  private static void mark(LongBuffer entries, long offset, BitSet pages) {
+    int first = Math.toIntExact(offset / GuestMemory.PAGE_SIZE);
+    int count = entries.remaining();
+    for (int page = first; entries.hasRemaining(); page++) {
+      if (PageMap.isOwn(entries.get())) {
         pages.set(page);
       }
+    }
+    // A chunk that is all there is a huge page: the template's, of which Linux before 6.11 does not
+    // say that it is a file's, or one that the guest got when it needed one.
+    if (pages.get(first, first + count).cardinality() == count) {
+      pages.clear(first, first + count);
     }
   }
 

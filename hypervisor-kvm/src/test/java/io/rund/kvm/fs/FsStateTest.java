@@ -3,8 +3,11 @@ package io.rund.kvm.fs;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.core.error.ErrorCode;
+import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.CachePolicy;
 import io.rund.core.hypervisor.Share;
 import io.rund.core.linux.DetachedMount;
@@ -77,6 +80,29 @@ class FsStateTest {
     in.end();
     assertEquals(state, read);
     return read;
+  }
+
+  @Test
+  void ofAGuestWhosePathsWouldTakeTooMuchNothingIsSaved() throws IOException {
+    int depth = 15;
+    long files = StateSaver.MOST_PATHS / 3750 + 1;
+    Path deep = folder;
+    for (int i = 0; i < depth; i++) {
+      deep = Files.createDirectory(deep.resolve("d".repeat(249)));
+    }
+    try (FsFixture fixture = new FsFixture(folder, (int) files + depth + 1)) {
+      long parent = fixture.top;
+      for (int i = 0; i < depth; i++) {
+        parent = fixture.lookup(parent, "d".repeat(249));
+      }
+      for (int i = 0; i < files; i++) {
+        Files.createFile(deep.resolve("file-" + i));
+        long _ = fixture.lookup(parent, "file-" + i);
+      }
+      RundException refused = assertThrows(RundException.class, fixture.fs::state);
+      assertEquals(ErrorCode.FAILED_PRECONDITION, refused.code());
+      assertTrue(refused.getMessage().contains("16 MiB"), refused::getMessage);
+    }
   }
 
   /** The guest goes on with a folder; its look at the share's root is undone. */

@@ -108,7 +108,7 @@ class RamTemplateTest {
         assertEquals("hg", hugePages(clone, begun));
       }
       clone.putLong(EMPTY + 4096, 1);
-      clone.begunToWork();
+      clone.beginsToWork();
       assertEquals("nh", hugePages(clone, EMPTY));
       assertEquals("hg", hugePages(clone, OTHER_EMPTY));
       assertEquals("", hugePages(clone, FULL));
@@ -136,6 +136,28 @@ class RamTemplateTest {
     }
   }
 
+  @Test
+  void ofAGuestWhoseDataIsInEverySecondPieceThereAreFewMappings() throws IOException {
+    long size = 4L * RamTemplate.MOST_SHARED * 2 * MIB;
+    try (GuestMemory memory = GuestMemory.allocate("test", size)) {
+      for (long chunk = 0; chunk < size; chunk += 4 * MIB) {
+        memory.slice(chunk, MIB).fill((byte) 7);
+      }
+      long before = mappings();
+      try (RamTemplate template = memory.toTemplate("test-template");
+          GuestMemory clone = GuestMemory.clone(template)) {
+        assertTrue(mappings() - before < 3 * RamTemplate.MOST_SHARED);
+        assertTrue(memory.slice(0, size).mismatch(clone.slice(0, size)) < 0);
+        clone.putLong(2 * MIB, 1);
+        assertEquals(0, memory.getLong(2 * MIB));
+      }
+    }
+  }
+
+  private static long mappings() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/maps")).size();
+  }
+
   /** Not what only one of them has written, nor what came later. */
   @Test
   void whatTwoClonesHadWrittenWhenTheyBeganToWorkTheNextHasFromTheStart() throws IOException {
@@ -147,9 +169,9 @@ class RamTemplateTest {
           assertEquals("0 kB", mapping(clone, HALF, "Anonymous:"));
           both.forEach(place -> clone.putLong(place, 1));
           clone.putLong(own, 1);
-          clone.begunToWork();
+          clone.beginsToWork();
           clone.putLong(HALF + 10 * page, 1);
-          clone.begunToWork();
+          clone.beginsToWork();
         }
       }
       try (GuestMemory clone = GuestMemory.clone(template)) {
@@ -157,6 +179,40 @@ class RamTemplateTest {
         assertEquals("4 kB", mapping(clone, EMPTY, "Anonymous:"));
         assertEquals("12 kB", mapping(clone, HALF, "Anonymous:"));
         both.forEach(place -> assertEquals(expected(place), clone.getLong(place)));
+      }
+    }
+  }
+
+  @Test
+  void aPieceThatIsAllThereIsNotWhatTheNextHasFromTheStart() throws IOException {
+    try (RamTemplate template = template()) {
+      for (int i = 0; i < 2; i++) {
+        try (GuestMemory clone = GuestMemory.clone(template)) {
+          clone.slice(EMPTY, 2 * MIB).fill((byte) 1);
+          clone.beginsToWork();
+        }
+      }
+      try (GuestMemory clone = GuestMemory.clone(template)) {
+        assertEquals("0 kB", mapping(clone, EMPTY, "Rss:"));
+      }
+    }
+  }
+
+  @Test
+  void aCopyOfACloneHasAllThatItHasAndTouchesNothingThatItHasNeverUsed() throws IOException {
+    try (RamTemplate template = template();
+        GuestMemory clone = GuestMemory.clone(template)) {
+      clone.putLong(EMPTY + 4096, 42);
+      clone.putLong(FULL, 43);
+      clone.putLong(0, 0);
+      try (RamTemplate copy = clone.toTemplate("test-copy");
+          GuestMemory second = GuestMemory.clone(copy)) {
+        assertEquals("4 kB", mapping(clone, EMPTY, "Rss:"));
+        assertEquals("0 kB", mapping(clone, OTHER_EMPTY, "Rss:"));
+        for (long at = 0; at < SIZE; at += 8) {
+          long own = at == EMPTY + 4096 ? 42 : at == FULL ? 43 : at == 0 ? 0 : expected(at);
+          assertEquals(own, second.getLong(at), "at " + at);
+        }
       }
     }
   }

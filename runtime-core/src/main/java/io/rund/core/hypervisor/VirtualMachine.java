@@ -66,12 +66,12 @@ public interface VirtualMachine extends AutoCloseable {
   List<Integer> vcpuThreads();
 
   /**
-   * Tells a clone that its guest has begun to work: RAM that it has not used yet comes in huge
-   * pages from now on, where the host has some. Before, it needs little of each, and small pages
-   * take less. What it has written until now, other clones of its template will probably write,
-   * too. Nothing happens if the VM has ended.
+   * Tells a clone that its guest is about to work for its user: RAM that it has not used yet comes
+   * in huge pages from now on, where the host has some. Before, it needs little of each, and small
+   * pages take less. What it has written until now is none of that user's, and other clones of its
+   * template will probably write it, too. Nothing happens if the VM has ended.
    */
-  void begunToWork();
+  void beginsToWork();
 
   /**
    * What the VM has of the host.

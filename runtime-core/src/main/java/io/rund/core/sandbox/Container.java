@@ -214,12 +214,12 @@ final class Container {
       sandbox.attachNetwork(timeline);
     }
     long began = System.nanoTime();
+    if (process.isInit() && kind() != Kind.POD_SANDBOX) {
+      sandbox.vm().beginsToWork();
+    }
     process.start(agent());
     if (process.isInit()) {
       timeline.phase("start process", began);
-      if (kind() != Kind.POD_SANDBOX) {
-        sandbox.vm().begunToWork();
-      }
     } else {
       process.watch(agent());
     }

@@ -15,7 +15,6 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * Makes containers: with a VM of their own, as the sandbox of a pod, or into a pod's VM. What fails
@@ -107,8 +106,7 @@ final class ContainerMaker {
       CreateRequest request,
       SnapshotDescription description,
       VmTemplate machine,
-      SandboxFolders.Folder folder,
-      CompletableFuture<Void> givenUp) {
+      SandboxFolders.Folder folder) {
     long came = System.nanoTime();
     Timeline timeline = new Timeline(came);
     OciSpec spec = OciSpec.read(request.bundle());
@@ -116,12 +114,8 @@ final class ContainerMaker {
     SandboxSize size = description.size();
     try (HostFiles files = new HostFiles(guestId, false)) {
       GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
-      Sandbox sandbox =
-          atTurn(
-              request,
-              timeline,
-              givenUp,
-              () -> boot.restore(request, spec, size, machine, files::giveTo, timeline));
+      // At once: it does not boot, and it opens files, which may take any time.
+      Sandbox sandbox = boot.restore(request, spec, size, machine, files::giveTo, timeline);
       try {
         ProcessIo io = sandbox.openIo(request, request.stdio());
         try {
@@ -131,6 +125,7 @@ final class ContainerMaker {
             files.makeRootReadOnly();
           }
           sandbox.agent().adopt(guestId, io.ports());
+          sandbox.vm().beginsToWork();
           Place place =
               new Place(
                   Kind.ALONE,
@@ -155,6 +150,7 @@ final class ContainerMaker {
     }
   }
 
+  /** Makes a VM when it is this request's turn. */
   private Sandbox boot(
       CreateRequest request,
       OciSpec spec,
@@ -162,20 +158,10 @@ final class ContainerMaker {
       Consumer<VirtualMachine> prepare,
       Timeline timeline,
       CompletableFuture<Void> givenUp) {
-    return atTurn(
-        request, timeline, givenUp, () -> boot.boot(request, spec, size, prepare, timeline));
-  }
-
-  /** Makes a VM when it is this request's turn. */
-  private Sandbox atTurn(
-      CreateRequest request,
-      Timeline timeline,
-      CompletableFuture<Void> givenUp,
-      Supplier<Sandbox> making) {
     long came = System.nanoTime();
     try (Admission.Place _ = admission.enter(request.id(), givenUp)) {
       timeline.phase("admission", came);
-      return making.get();
+      return boot.boot(request, spec, size, prepare, timeline);
     }
   }
 

@@ -1,5 +1,7 @@
 package io.rund.core.sandbox;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -23,6 +25,9 @@ import java.util.TreeMap;
  */
 public final class OciSpec {
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** __NEW_UTS_LEN (include/uapi/linux/utsname.h), in bytes. */
+  private static final int MOST_HOSTNAME = 64;
 
   private final Path file;
   private final ObjectNode root;
@@ -156,8 +161,18 @@ public final class OciSpec {
     return root.path("root").path("readonly").asBoolean();
   }
 
+  /**
+   * What the guest is to be called, if that is said.
+   *
+   * @throws RundException INVALID_ARGUMENT if it is longer than Linux takes it
+   */
   public Optional<String> hostname() {
-    return text(root.path("hostname"));
+    Optional<String> hostname = text(root.path("hostname"));
+    if (hostname.isPresent() && hostname.get().getBytes(UTF_8).length > MOST_HOSTNAME) {
+      throw RundException.invalid(
+          "the hostname %s is longer than %d bytes".formatted(hostname.get(), MOST_HOSTNAME));
+    }
+    return hostname;
   }
 
   /** An annotation that is not empty. */

@@ -3,6 +3,7 @@ package io.rund.core.sandbox;
 import io.rund.core.agent.AgentConnector;
 import io.rund.core.config.RundConfig;
 import io.rund.core.config.RundConfig.Isolation;
+import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
 import io.rund.core.hypervisor.VirtualMachine;
@@ -166,6 +167,7 @@ final class SandboxBoot implements AutoCloseable {
     if (template.isPresent()) {
       GuestStart.Started clone = clone(shape, template.get(), vm.id(), hostname, timeline);
       if (clone != null) {
+        templates.worked(shape);
         return prepared(clone, prepare, timeline);
       }
     }
@@ -174,14 +176,19 @@ final class SandboxBoot implements AutoCloseable {
     return booted;
   }
 
-  /** Null if the clone is not to be had; then the template is not used again. */
+  /**
+   * Null if the clone is not to be had; then the template is not used again, unless it is the host
+   * that has no room.
+   */
   private GuestStart.Started clone(
       TemplateShape shape, VmTemplate template, String id, String hostname, Timeline timeline) {
     try {
       return guests.clone(template, id, hostname, vm -> {}, timeline);
     } catch (RundException e) {
       log.warn("sandbox {} boots cold, since its clone failed: {}", id, e.getMessage(), e);
-      templates.discard(shape, template);
+      if (e.code() != ErrorCode.RESOURCE_EXHAUSTED) {
+        templates.discard(shape, template);
+      }
       return null;
     }
   }

@@ -14,6 +14,8 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,6 +33,9 @@ final class SandboxFolders {
   private static final FileAttribute<?> OURS =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
   private static final String LOCK = "lock";
+
+  /** Far more than passes between a folder and its lock. */
+  private static final Duration MAKING = Duration.ofMinutes(1);
 
   private final Path directory;
 
@@ -100,11 +105,7 @@ final class SandboxFolders {
       Files.createDirectories(directory, OURS);
       Files.createDirectory(path, OURS);
       own.add(path);
-      Folder folder =
-          new Folder(
-              path,
-              FileChannel.open(
-                  path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+      Folder folder = new Folder(path, lock(path));
       try {
         if (folder.lock.tryLock() == null) {
           throw new IOException("somebody else has locked it");
@@ -124,6 +125,16 @@ final class SandboxFolders {
     }
   }
 
+  private static FileChannel lock(Path folder) throws IOException {
+    try {
+      return FileChannel.open(
+          folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    } catch (IOException e) {
+      Files.delete(folder);
+      throw e;
+    }
+  }
+
   /** Removes the folders that engines have left which were killed. */
   void sweep() {
     if (!Files.isDirectory(directory)) {
@@ -137,8 +148,18 @@ final class SandboxFolders {
     }
   }
 
-  /** One that has no lock yet is just being made. */
+  /** One that has no lock yet is just being made, or was when its engine was killed. */
   private static void sweep(Path folder) {
+    try {
+      Instant made = Files.getLastModifiedTime(folder).toInstant();
+      if (Files.notExists(folder.resolve(LOCK)) && made.isBefore(Instant.now().minus(MAKING))) {
+        Files.delete(folder);
+        return;
+      }
+    } catch (IOException e) {
+      log.debug("{} is left alone: {}", folder, e.toString());
+      return;
+    }
     try (FileChannel channel = FileChannel.open(folder.resolve(LOCK), StandardOpenOption.WRITE);
         FileLock lock = channel.tryLock()) {
       if (lock != null) {

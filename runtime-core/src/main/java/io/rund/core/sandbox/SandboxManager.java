@@ -369,9 +369,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   @Override
   public int restore(Path source, RestoredContainer made, CompletableFuture<Void> abandoned) {
     return make(
-        new Key(made.namespace(), made.id()),
-        givenUp -> snapshots.restore(source, made, givenUp),
-        abandoned);
+        new Key(made.namespace(), made.id()), _ -> snapshots.restore(source, made), abandoned);
   }
 
   @Override
@@ -379,9 +377,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       String namespace, String id, RestoredContainer made, CompletableFuture<Void> abandoned) {
     Container container = container(namespace, id);
     return make(
-        new Key(made.namespace(), made.id()),
-        givenUp -> snapshots.clone(container, made, givenUp),
-        abandoned);
+        new Key(made.namespace(), made.id()), _ -> snapshots.clone(container, made), abandoned);
   }
 
   @Override

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 
 /**
  * Saves sandboxes of one container, and goes on with them as sandboxes of rund's own. Safe for use
@@ -67,7 +66,7 @@ final class Snapshots {
    *
    * @throws RundException FAILED_PRECONDITION if the folder is damaged or of no use here
    */
-  Container restore(Path source, RestoredContainer made, CompletableFuture<Void> givenUp) {
+  Container restore(Path source, RestoredContainer made) {
     Timeline loading = new Timeline(System.nanoTime());
     SnapshotFolder snapshot = SnapshotFolder.open(source);
     SnapshotDescription description = snapshot.description();
@@ -80,18 +79,16 @@ final class Snapshots {
           }
           return snapshot.machine(file -> boot.load(description.size(), file, loading));
         },
-        made,
-        givenUp);
+        made);
   }
 
   /** Goes on with a container that runs, and runs on, in a second sandbox. */
-  Container clone(Container container, RestoredContainer made, CompletableFuture<Void> givenUp) {
+  Container clone(Container container, RestoredContainer made) {
     return make(
         SnapshotDescription.of(container),
         specification(container),
         folder -> take(container, folder.upper()),
-        made,
-        givenUp);
+        made);
   }
 
   /** Fills a folder with a writable layer, and has the machine that belongs to it. */
@@ -103,8 +100,7 @@ final class Snapshots {
       SnapshotDescription description,
       byte[] specification,
       Source source,
-      RestoredContainer made,
-      CompletableFuture<Void> givenUp) {
+      RestoredContainer made) {
     SandboxFolders.Folder folder = folders.make(made.namespace(), made.id());
     try (VmTemplate machine = source.fill(folder)) {
       folder.write("config.json", OciSpec.inNetwork(specification, made.network()));
@@ -119,7 +115,7 @@ final class Snapshots {
               List.of(root),
               new StdioPaths(
                   description.terminal(), stdio.stdin(), stdio.stdout(), stdio.stderr()));
-      return maker.restore(request, description, machine, folder, givenUp);
+      return maker.restore(request, description, machine, folder);
     } catch (Throwable e) {
       folder.close();
       throw e;

@@ -132,6 +132,11 @@ final class Templates implements AutoCloseable {
     }
   }
 
+  /** A clone of this shape's template works: later ones that do not count anew. */
+  synchronized void worked(TemplateShape shape) {
+    attempts.remove(shape);
+  }
+
   /** A template whose clone did not work is not used again. */
   synchronized void discard(TemplateShape shape, VmTemplate template) {
     if (templates.remove(shape, template)) {

@@ -2,9 +2,11 @@ package io.rund.core.sandbox;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rund.core.config.RundConfig;
+import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
@@ -33,7 +35,7 @@ class CloneFallbackTest {
   private final List<String> log = new CopyOnWriteArrayList<>();
   private SandboxBoot boot;
   private OciSpec spec;
-  private volatile boolean clonesWork = true;
+  private volatile RundException accident;
 
   private final class FakeTemplate implements VmTemplate {
     @Override
@@ -41,9 +43,7 @@ class CloneFallbackTest {
       log.add("clone");
       FakeSandbox clone = new FakeSandbox(loop);
       made.add(clone);
-      if (!clonesWork) {
-        clone.helloFailure = RundException.unavailable("it does not come to life", null);
-      }
+      clone.helloFailure = accident;
       return clone;
     }
 
@@ -133,8 +133,35 @@ class CloneFallbackTest {
     var _ = start();
     awaitTemplate();
     log.clear();
-    clonesWork = false;
+    accident = RundException.unavailable("it does not come to life", null);
     assertTrue(start().contains("guest kernel"));
     assertEquals(List.of("clone", "release", "boot", "prepare"), log);
+  }
+
+  @Test
+  void aHostThatHasNoRoomForACloneNowMayHaveItLater() throws Exception {
+    var _ = start();
+    awaitTemplate();
+    log.clear();
+    accident = new RundException(ErrorCode.RESOURCE_EXHAUSTED, "no thread for a vCPU");
+    assertTrue(start().contains("guest kernel"));
+    accident = null;
+    assertTrue(start().contains("clone VM"));
+    assertEquals(List.of("clone", "boot", "prepare", "clone", "prepare"), log);
+  }
+
+  @Test
+  void aHostNameThatLinuxDoesNotTakeCostsNoTemplate() throws Exception {
+    String good = Files.readString(directory.resolve("config.json"));
+    var _ = start();
+    awaitTemplate();
+    log.clear();
+    Files.writeString(
+        directory.resolve("config.json"),
+        good.replaceFirst("\\{", "{\"hostname\": \"%s\", ".formatted("h".repeat(65))));
+    spec = OciSpec.read(directory);
+    RundException refused = assertThrows(RundException.class, this::start);
+    assertEquals(ErrorCode.INVALID_ARGUMENT, refused.code());
+    assertEquals(List.of(), log);
   }
 }

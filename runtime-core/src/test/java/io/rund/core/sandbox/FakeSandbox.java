@@ -199,7 +199,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
-  public void begunToWork() {}
+  public void beginsToWork() {}
 
   @Override
   public Usage usage() {

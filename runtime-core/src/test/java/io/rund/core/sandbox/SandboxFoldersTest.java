@@ -10,6 +10,8 @@ import io.rund.core.error.RundException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -34,12 +36,15 @@ class SandboxFoldersTest {
     SandboxFolders folders = new SandboxFolders(parent.resolve("all"));
     Path left = Files.createDirectories(parent.resolve("all/default:dead"));
     var _ = Files.writeString(left.resolve("lock"), "");
+    Path older = Files.createDirectories(parent.resolve("all/default:older"));
+    Files.setLastModifiedTime(older, FileTime.from(Instant.now().minusSeconds(120)));
     Path young = Files.createDirectories(parent.resolve("all/default:young"));
     try (SandboxFolders.Folder lives = folders.make("default", "lives")) {
       folders.sweep();
       assertTrue(Files.exists(lives.work()));
     }
     assertFalse(Files.exists(left));
+    assertFalse(Files.exists(older));
     assertTrue(Files.exists(young));
   }
 

@@ -102,6 +102,16 @@ class TemplatesTest {
   }
 
   @Test
+  void accidentsBetweenClonesThatWorkDoNotAddUp() throws Exception {
+    for (int i = 0; i <= Templates.ATTEMPTS; i++) {
+      FakeTemplate template = make(shape(1));
+      templates.worked(shape(1));
+      templates.discard(shape(1), template);
+      assertTrue(template.closed);
+    }
+  }
+
+  @Test
   void aTemplateInUseKeepsItsFileWhenOthersCome() throws Exception {
     TemplateFiles files = new TemplateFiles(Optional.of(folder.resolve("templates")));
     TemplateFiles.Loader loader = _ -> new FakeTemplate();
