@@ -124,7 +124,7 @@ class EngineTest {
       CompletableFuture<FileLock> left = leaving(server, service, sandboxes::get);
       assertThrows(TimeoutException.class, () -> left.get(1, TimeUnit.SECONDS));
       sandboxes.set(false);
-      for (int i = 0; i < 10; i++) {
+      for (int i = 0; i < 15; i++) {
         list();
         Thread.sleep(100);
         assertFalse(left.isDone());
@@ -170,7 +170,7 @@ class EngineTest {
   private CompletableFuture<FileLock> leaving(
       TtrpcServer server, EngineService service, BooleanSupplier hasSandboxes) {
     IdleWatch watch =
-        new IdleWatch(server, service::helloNanos, hasSandboxes, Duration.ofMillis(300));
+        new IdleWatch(server, service::helloNanos, hasSandboxes, Duration.ofSeconds(1));
     CompletableFuture<FileLock> left = new CompletableFuture<>();
     Thread.startVirtualThread(
         () -> {

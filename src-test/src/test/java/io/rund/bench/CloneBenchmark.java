@@ -45,9 +45,6 @@ final class CloneBenchmark {
   private List<Double> measure(boolean cold, int times) throws Exception {
     List<Double> measured = new ArrayList<>();
     for (int i = -WARM_UPS; i < times; i++) {
-      if (cold) {
-        StaleTranslations.forget();
-      }
       measured.add(answered(cold));
       System.out.printf(
           "  B3, %d of %d: %s %.0f ms%n",
@@ -61,6 +58,9 @@ final class CloneBenchmark {
   }
 
   private double answered(boolean cold) throws Exception {
+    if (cold) {
+      StaleTranslations.forget();
+    }
     try (BenchSandbox sandbox = engine.sandbox(cold ? CloneBenchmark::coldly : WarmEngine.PLAIN)) {
       double _ = sandbox.start();
       if (sandbox.isClone() == cold) {

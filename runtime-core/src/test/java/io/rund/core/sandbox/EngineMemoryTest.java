@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class EngineMemoryTest {
-  private static final Duration QUIET = Duration.ofMillis(300);
+  private static final Duration QUIET = Duration.ofSeconds(1);
 
   private final Semaphore trims = new Semaphore(0);
   private final EngineMemory memory = new EngineMemory(QUIET, trims::release);
@@ -23,7 +23,7 @@ class EngineMemoryTest {
     memory.changed();
     assertTrue(trims.tryAcquire(1, TimeUnit.MINUTES));
     assertTrue(System.nanoTime() - last >= QUIET.toNanos());
-    Thread.sleep(3 * QUIET.toMillis());
+    Thread.sleep(2 * QUIET.toMillis());
     assertEquals(0, trims.availablePermits(), "nothing has changed since");
   }
 
