@@ -231,6 +231,12 @@ int main(int argc, char **argv) {
              "`ctr run --runtime io.containerd.rund.v2`");
     }
     bool json = starting && read_bootstrap(invocation);
+    char events[PATH_MAX];
+    if (invocation->containerd_ttrpc[0] == '\0' && invocation->containerd_address[0] != '\0') {
+        // Where containerd has it; who else runs this program does not say.
+        snprintf(events, sizeof events, "%s.ttrpc", invocation->containerd_address);
+        invocation->containerd_ttrpc = events;
+    }
     if (invocation->namespace[0] == '\0' || invocation->id[0] == '\0') {
         fail("-namespace and -id must be given");
     }

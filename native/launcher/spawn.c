@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,11 +59,32 @@ static void enter_own_cgroup(const char *directory) {
     write_file(path, "0");
 }
 
-// Like containerd's own shims: a little more likely to be killed than containerd, which passes its
-// score on.
-static void adjust_oom_score(void) {
+// The process that listens at this address; this one if there is none.
+static pid_t listener(const char *address) {
+    struct ucred peer = {.pid = 0};
+    socklen_t length = sizeof peer;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && strlen(address) < sizeof at.sun_path) {
+        strcpy(at.sun_path, address);
+        if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0 ||
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) {
+            peer.pid = 0;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return peer.pid > 0 ? peer.pid : getpid();
+}
+
+// Like containerd's own shims: a little more likely to be killed than containerd, whoever has
+// started this.
+static void adjust_oom_score(const char *containerd) {
+    char path[64];
     char text[16] = "";
-    FILE *file = fopen("/proc/self/oom_score_adj", "re");
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", listener(containerd));
+    FILE *file = fopen(path, "re");
     if (file != NULL && fgets(text, sizeof text, file) != NULL) {
         int score = atoi(text);
         snprintf(text, sizeof text, "%d", score < 1000 ? score + 1 : score);
@@ -111,10 +134,11 @@ static void put_descriptors(int log, int ready) {
 }
 
 static _Noreturn void become_engine(const char *program, char *const *arguments,
-                                    const struct engine *engine, int log, int ready) {
+                                    const struct engine *engine, const char *containerd, int log,
+                                    int ready) {
     setsid();
     enter_own_cgroup(engine->directory);
-    adjust_oom_score();
+    adjust_oom_score(containerd);
     reset_signals();
     umask(022);
     struct rlimit files = {1 << 20, 1 << 20};
@@ -218,7 +242,8 @@ void start_engine(const char *install_root, const struct config *config,
         fail_errno("cannot start a process for the engine");
     }
     if (pid == 0) {
-        become_engine(program, (char *const *)arguments, engine, log, ready[1]);
+        become_engine(program, (char *const *)arguments, engine, invocation->containerd_address,
+                      log, ready[1]);
     }
     close(ready[1]);
     await_ready(pid, ready[0], engine);

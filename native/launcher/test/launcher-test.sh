@@ -85,6 +85,8 @@ check "the bundle remembers the address" [ "$(cat "$bundle/address")" = "$output
 check "the engine is told of containerd" contains "$(cat "$work/starts.arguments")" \
     "--containerd-ttrpc $TTRPC_ADDRESS --config $RUND_CONFIG"
 pid=$(engine_pid)
+check "the engine is a little more likely to be killed than who started it, where nobody is containerd" \
+    [ "$(cat "/proc/$pid/oom_score_adj")" = $(($(cat /proc/self/oom_score_adj) + 1)) ]
 check "the engine leads a session of its own" [ "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid" ]
 check "the engine runs in /" [ "$(readlink "/proc/$pid/cwd")" = / ]
 check "the engine has only its log and /dev/null open, and its socket" \
@@ -146,6 +148,20 @@ run default container delete
 check "delete finds the engine that containerd 2 has noted" [ "$status $(bytes)" = "0 08071009" ]
 kill "$elsewhere"
 wait "$elsewhere" 2>/dev/null
+
+# Somebody else than containerd, such as `rund restore`, says only where containerd is.
+fresh
+RUND_FAKE_STARTS=$work/containerd RUND_FAKE=serve "$programs/fake-engine" --socket "$work/c.sock" 3>/dev/null &
+containerd=$!
+while [ ! -S "$work/c.sock" ]; do sleep 0.05; done
+echo 7 >/proc/$containerd/oom_score_adj
+(cd "$bundle" && env -u TTRPC_ADDRESS "$work/containerd-shim-rund-v2" -namespace default -address "$work/c.sock" \
+    -id one start >/dev/null)
+check "whoever starts an engine, it tells containerd of events" contains "$(cat "$work/starts.arguments")" \
+    "--containerd-ttrpc $work/c.sock.ttrpc "
+check "and is a little more likely to be killed than containerd" [ "$(cat "/proc/$(engine_pid)/oom_score_adj")" = 8 ]
+kill "$containerd"
+wait "$containerd" 2>/dev/null
 
 # BootstrapParams{instance_id one, namespace ns, ttrpc address /t, grpc address /g}, then Any{type_url one, value ns}.
 fresh

@@ -75,6 +75,7 @@ public final class CniNetwork implements PodNetwork {
         NamespaceReader reader = new NamespaceReader(netlink);
         // All of them first: the taps are interfaces too.
         List<Link> links = step("the namespace", "list its interfaces", reader::links);
+        assertFree(links);
         for (Link link : links) {
           join(link, reader, new Redirect(netlink));
         }
@@ -84,6 +85,20 @@ public final class CniNetwork implements PodNetwork {
       } catch (LastErrorException e) {
         throw failure("the namespace", "open a netlink socket", e);
       }
+    }
+
+    /** A tap is there for as long as its sandbox: its packets would go to this one. */
+    private void assertFree(List<Link> links) {
+      links.stream()
+          .map(Link::name)
+          .filter(Taps::isOurs)
+          .findFirst()
+          .ifPresent(
+              tap -> {
+                throw RundException.precondition(
+                    "cannot attach sandbox %s to its network: the namespace is that of another sandbox, whose tap is %s; give each one a namespace of its own"
+                        .formatted(sandbox, tap));
+              });
     }
 
     private void join(Link link, NamespaceReader reader, Redirect redirect) {

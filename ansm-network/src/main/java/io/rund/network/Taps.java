@@ -38,6 +38,11 @@ final class Taps {
 
   private Taps() {}
 
+  /** Whether an interface has the name of a tap that is made here. */
+  static boolean isOurs(String name) {
+    return name.matches("rund[0-9]+");
+  }
+
   /**
    * A tap and the kernel's number for it.
    *

@@ -202,6 +202,18 @@ class CniNetworkTest {
   }
 
   @Test
+  void aNamespaceThatASandboxHasIsNobodyElses() {
+    network.veth("eth0", MAC, 1500);
+    Attachment attachment = attach();
+    RundException e = assertThrows(RundException.class, () -> attach().close());
+    assertEquals(ErrorCode.FAILED_PRECONDITION, e.code());
+    assertTrue(e.getMessage().contains("another sandbox, whose tap is rund0"), e::getMessage);
+    assertTrue(network.inPod("tc filter show dev eth0 ingress").contains("rund0"));
+    detach(attachment);
+    detach(attach());
+  }
+
+  @Test
   void eachInterfaceGetsACard() {
     network.veth("eth0", MAC, 1500);
     network.veth("net1", "0a:58:0a:58:00:03", 9000);

@@ -81,8 +81,7 @@ final class Engine implements AutoCloseable {
     try (SocketChannel _ = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
       throw new RundException(
           ErrorCode.UNAVAILABLE,
-          "%s is served by another process: end that process, or remove the socket"
-              .formatted(socket));
+          "%s is served by another process, an engine that was quicker".formatted(socket));
     } catch (ConnectException e) {
       remove(socket);
     } catch (IOException e) {

@@ -1,5 +1,6 @@
 package io.rund.core.linux;
 
+import com.sun.jna.Function;
 import com.sun.jna.LastErrorException;
 import com.sun.jna.Memory;
 import com.sun.jna.Native;
@@ -7,8 +8,10 @@ import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import com.sun.jna.StringArray;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -26,6 +29,19 @@ public final class ChildProcess {
 
   /** Above every number that a program is given a descriptor at. */
   private static final int FIRST_FREE_FD = 16;
+
+  private static final int STDERR = 2;
+
+  private static final Optional<Function> CLOSE_FROM = closeFrom();
+
+  private static Optional<Function> closeFrom() {
+    try {
+      return Optional.of(
+          NativeLibrary.getInstance("c").getFunction("posix_spawn_file_actions_addclosefrom_np"));
+    } catch (UnsatisfiedLinkError e) {
+      return Optional.empty();
+    }
+  }
 
   static {
     Native.register(ChildProcess.class, NativeLibrary.getInstance("c"));
@@ -58,8 +74,7 @@ public final class ChildProcess {
   }
 
   /**
-   * Starts a program with an empty environment and the engine's stderr. Descriptors that are not
-   * close-on-exec are inherited.
+   * Starts a program with an empty environment and the engine's stderr.
    *
    * @param command path of the program, then its arguments
    * @throws LastErrorException when the program cannot be executed
@@ -69,7 +84,8 @@ public final class ChildProcess {
   }
 
   /**
-   * The same with an environment and more descriptors.
+   * The same with an environment and more descriptors. Others are closed (the JVM opens its own to
+   * be inherited), where the C library can do that: glibc 2.34 and later.
    *
    * @param variables NAME=VALUE
    * @param descriptors what the program finds at each number
@@ -91,6 +107,10 @@ public final class ChildProcess {
                   Libc.fcntl(descriptor.getValue().number(), Linux.F_DUPFD_CLOEXEC, FIRST_FREE_FD));
           sources.add(source);
           check(posix_spawn_file_actions_adddup2(actions, source.number(), descriptor.getKey()));
+        }
+        int above = Math.max(STDERR, Collections.max(descriptors.keySet())) + 1;
+        if (CLOSE_FROM.isPresent()) {
+          check(CLOSE_FROM.get().invokeInt(new Object[] {actions, above}));
         }
         check(posix_spawn(pid, arguments[0], actions, Pointer.NULL, argv, environment));
       } finally {

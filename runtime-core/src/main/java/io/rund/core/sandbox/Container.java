@@ -300,8 +300,10 @@ final class Container {
     }
     forget(execId);
     exec.io().drain(DRAIN_BOUND);
-    exec.io().close();
-    return exec.state();
+    ProcessState last = exec.state();
+    // Whoever waits for one that could not be started has nothing more to wait for.
+    exec.lost(killed());
+    return last;
   }
 
   private void forget(String execId) {

@@ -81,8 +81,18 @@ final class PortForward implements AutoCloseable {
         connections.decrementAndGet();
         socket.close();
       } else {
-        Thread.startVirtualThread(() -> connect(socket));
+        begin(socket);
       }
+    }
+  }
+
+  private void begin(Fd socket) {
+    try {
+      Thread.startVirtualThread(() -> connect(socket));
+    } catch (OutOfMemoryError e) {
+      log.warn("sandbox {}: port-forward: the host has no thread: {}", sandbox, e.getMessage());
+      connections.decrementAndGet();
+      socket.close();
     }
   }
 

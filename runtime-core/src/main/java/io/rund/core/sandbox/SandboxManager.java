@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -198,6 +199,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     if (!execId.isEmpty()) {
       return container.deleteExec(execId);
     }
+    assertContainerds(container);
     container.process("").assertDeletable();
     return end(key, creation, true);
   }
@@ -212,9 +214,22 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
         .execute(() -> deleted.remove(key, last));
   }
 
+  /** containerd cleans up after a creation of its own that was refused, since the id is taken. */
+  private static void assertContainerds(Container container) {
+    if (container.isRunds()) {
+      throw RundException.notFound(
+          "container %s is none of containerd's; `rund remove` ends it"
+              .formatted(container.request().id()));
+    }
+  }
+
   @Override
   public ProcessState destroy(String namespace, String id) {
-    Key key = new Key(namespace, id);
+    return destroy(new Key(namespace, id), SandboxManager::assertContainerds);
+  }
+
+  private ProcessState destroy(Key key, Consumer<Container> allowed) {
+    String id = key.id();
     ProcessState before = deleted.remove(key);
     Creation creation = containers.get(key);
     if (creation == null) {
@@ -228,6 +243,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
     } catch (CompletionException e) {
       throw RundException.notFound("container " + id + " could not be created");
     }
+    allowed.accept(container);
     container.lost();
     return end(key, creation, false);
   }
@@ -397,7 +413,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       throw RundException.precondition(
           "container %s is containerd's: delete it there".formatted(id));
     }
-    return destroy(namespace, id);
+    return destroy(new Key(namespace, id), _ -> {});
   }
 
   Container container(String namespace, String id) {
@@ -437,7 +453,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
 
   private void destroyQuietly(Key key) {
     try {
-      var _ = destroy(key.namespace(), key.id());
+      var _ = destroy(key, _ -> {});
     } catch (RundException e) {
       log.debug("container {} was gone already: {}", key.id(), e.getMessage());
     }

@@ -71,6 +71,8 @@ final class BinaryLog implements LogTarget {
                       none,
                       1,
                       none,
+                      2,
+                      none,
                       FIRST_FD,
                       stdout.readEnd(),
                       FIRST_FD + 1,

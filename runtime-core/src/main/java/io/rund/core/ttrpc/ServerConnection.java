@@ -23,6 +23,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,7 +32,8 @@ import org.slf4j.LoggerFactory;
  * One client of a {@link TtrpcServer}. Reading stops while the client does not take its answers.
  *
  * <p>It does not stop for the number of requests: waits may fill it for hours, and the kill that
- * would end them has to come through. Past {@link #MAX_IN_FLIGHT} a request is refused instead.
+ * would end them has to come through. Past {@link #MAX_IN_FLIGHT} waits, or as many other requests,
+ * one more of that kind is refused instead.
  */
 final class ServerConnection extends ChannelInboundHandlerAdapter {
   private static final Logger log = LoggerFactory.getLogger(ServerConnection.class);
@@ -42,6 +44,10 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
   private final FrameReader reader = new FrameReader(this::onFrame, this::onOversized);
   private final Set<Call> calls = ConcurrentHashMap.newKeySet();
   private final ConcurrentMap<String, String> notes = new ConcurrentHashMap<>();
+
+  /** How many of the calls wait for something that may never come. */
+  private final AtomicInteger waits = new AtomicInteger();
+
   private int lastStreamId = -1;
 
   ServerConnection(TtrpcServer server, Channel channel) {
@@ -78,11 +84,32 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
       try {
         send(streamId, answer(name, method, request, abandoned));
       } finally {
-        calls.remove(this);
-        server.requestEnds();
-        if (deadline != null) {
-          deadline.cancel(false);
-        }
+        end();
+      }
+    }
+
+    void start() {
+      server.requestBegins();
+      calls.add(this);
+      if (method.interruptible()) {
+        waits.incrementAndGet();
+      }
+      try {
+        thread.start();
+      } catch (Throwable e) {
+        end();
+        throw e;
+      }
+    }
+
+    private void end() {
+      calls.remove(this);
+      if (method.interruptible()) {
+        waits.decrementAndGet();
+      }
+      server.requestEnds();
+      if (deadline != null) {
+        deadline.cancel(false);
       }
     }
 
@@ -168,17 +195,26 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     TtrpcService.Method<?> method = service == null ? null : service.find(request.getMethod());
     if (method == null) {
       fail(streamId, ErrorCode.UNIMPLEMENTED, name + " is not implemented");
-    } else if (calls.size() >= MAX_IN_FLIGHT) {
+    } else if (alike(method) >= MAX_IN_FLIGHT) {
       fail(
           streamId,
           ErrorCode.RESOURCE_EXHAUSTED,
           "%s: the connection has %d requests without an answer".formatted(name, MAX_IN_FLIGHT));
     } else {
-      server.requestBegins();
-      Call call = new Call(streamId, name, method, request);
-      calls.add(call);
-      call.thread.start();
+      try {
+        new Call(streamId, name, method, request).start();
+      } catch (OutOfMemoryError e) {
+        // containerd would take the end of the connection for that of the sandbox.
+        log.warn("{}: the host has no thread for it: {}", name, e.getMessage());
+        fail(streamId, ErrorCode.RESOURCE_EXHAUSTED, name + ": the host has no thread for it");
+      }
     }
+  }
+
+  /** How many calls there are that wait, or that do not. */
+  private int alike(TtrpcService.Method<?> method) {
+    int waiting = waits.get();
+    return method.interruptible() ? waiting : calls.size() - waiting;
   }
 
   private Response answer(

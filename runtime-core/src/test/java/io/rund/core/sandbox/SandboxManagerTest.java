@@ -268,14 +268,21 @@ class SandboxManagerTest {
   }
 
   @Test
-  void anExecThatCannotStartSaysWhyAndCanBeDeleted() {
+  void anExecThatCannotStartSaysWhyAndCanBeDeleted() throws Exception {
     create();
     manager.start(NS, "web", "");
     manager.exec(NS, "web", "ls", EXEC, NO_STDIO);
     sandbox.startFailure = RundException.invalid("exec: \"ls\": not found");
     assertFails(
         ErrorCode.INVALID_ARGUMENT, "\"ls\": not found", () -> manager.start(NS, "web", "ls"));
+    // containerd waits before it starts, and has no way to take that back.
+    CompletableFuture<ProcessState> wait = new CompletableFuture<>();
+    Thread waiting =
+        Thread.startVirtualThread(
+            () -> awaitUnchecked(() -> wait.complete(manager.await(NS, "web", "ls"))));
+    eventually(() -> waiting.getState() == Thread.State.WAITING);
     manager.delete(NS, "web", "ls");
+    assertEquals(ProcessState.Status.STOPPED, wait.get().status());
     assertFails(ErrorCode.NOT_FOUND, "no exec ls", () -> manager.state(NS, "web", "ls"));
     assertEquals(List.of("Created", "Started", "ExecAdded"), eventNames());
   }

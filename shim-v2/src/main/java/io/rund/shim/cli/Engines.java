@@ -21,6 +21,9 @@ import java.util.concurrent.CompletionException;
 final class Engines {
   private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
+  /** An engine says what it has at once; one that hangs must not hide the others. */
+  private static final Duration LIST_TIMEOUT = Duration.ofSeconds(20);
+
   private final Path stateDir;
 
   Engines(Path stateDir) {
@@ -84,11 +87,13 @@ final class Engines {
     List<Found> all = new ArrayList<>();
     for (Path socket : sockets()) {
       try {
-        ask(socket, "List", ListRequest.getDefaultInstance(), ListResponse.parser())
+        ask(socket, "List", ListRequest.getDefaultInstance(), ListResponse.parser(), LIST_TIMEOUT)
             .getSandboxesList()
             .forEach(sandbox -> all.add(new Found(socket, sandbox)));
       } catch (RundException e) {
-        if (e.code() != ErrorCode.UNAVAILABLE) {
+        if (e.code() == ErrorCode.DEADLINE_EXCEEDED) {
+          System.err.println("rund: the engine at " + socket + " does not answer");
+        } else if (e.code() != ErrorCode.UNAVAILABLE) {
           throw e;
         }
       }
