@@ -6,20 +6,28 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "platform.h"
 #include "relay.h"
 
+enum { CONNECT_SECONDS = 5 };
+
 struct forward {
     struct relay *relays[2];
 };
 
+// A program that listens and accepts nothing would hold this thread for two minutes.
 static int dial(int family, const void *address, socklen_t size) {
+    struct timeval patience = {.tv_sec = CONNECT_SECONDS};
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    }
     if (fd >= 0 && connect(fd, address, size) != 0) {
-        int error = errno;
+        int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
         close(fd);
         errno = error;
         return -1;

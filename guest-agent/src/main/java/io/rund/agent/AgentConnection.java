@@ -23,8 +23,11 @@ final class AgentConnection implements VsockStream.Handler {
   /** A guest that sends more at once than this yields to the other sandboxes of the loop. */
   private static final int READ_BUDGET = 16;
 
-  /** Bytes of requests that may wait for the agent: several of the longest. */
-  static final int MAX_UNSENT = 4 * Frame.MAX_PAYLOAD;
+  /**
+   * Bytes of requests that may wait for the agent: one of the longest and some more. They are on
+   * the heap, which all sandboxes share.
+   */
+  static final int MAX_UNSENT = Frame.MAX_PAYLOAD + (1 << 20);
 
   /** Statistics with every counter that a kernel has are a few KiB. */
   private static final int MAX_ANSWER = 128 * 1024;

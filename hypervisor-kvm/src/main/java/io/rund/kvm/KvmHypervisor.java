@@ -38,6 +38,14 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
    */
   private static final int SANDBOX_DESCRIPTORS = 1 << 18;
 
+  /** Bytes of the heap that a node takes, about; all of them may take a quarter of it. */
+  private static final int NODE_BYTES = 128;
+
+  private static int mostNodes() {
+    long descriptors = (long) (SHARED_DESCRIPTORS * Fd.limit());
+    return (int) Math.min(descriptors, Runtime.getRuntime().maxMemory() / 4 / NODE_BYTES);
+  }
+
   /** What is learnt of this host once, and needed for each VM. */
   private record Host(KvmSystem kvm, SpareVms vms, Boot boot, int maxVcpus)
       implements AutoCloseable {
@@ -68,8 +76,7 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
 
   private final List<EventLoop> loops = new ArrayList<>();
   private final FsThreads fsThreads = new FsThreads();
-  private final NodeBudget nodes =
-      new NodeBudget((int) (SHARED_DESCRIPTORS * Fd.limit()), SANDBOX_DESCRIPTORS);
+  private final NodeBudget nodes = new NodeBudget(mostNodes(), SANDBOX_DESCRIPTORS);
   private final AtomicInteger next = new AtomicInteger();
   private Host host;
 

@@ -68,6 +68,7 @@ class BadSnapshotTest {
                 say there "$(ls -d "$work/half" 2>/dev/null)"
                 discard "$1"
                 rund restore -n e2e "$work/whole" --id "$1-next" --address "$CONTAINERD_ADDRESS" >&2; say restore $?
+                say events "$(tr '\\0' ' ' </proc/$(engines)/cmdline | grep -c -- "--containerd-ttrpc $CONTAINERD_ADDRESS.ttrpc ")"
                 inside "$1-next" sh -c "$goes_on"
                 swept() { [ "$(ls -A /var/lib/rund/sandboxes)" = "e2e:$1-next" ]; }
                 until_true 30 swept "$1"; say swept $?
@@ -77,6 +78,7 @@ class BadSnapshotTest {
             Lab.id("killed"));
     result.expect("whole", "0").expect("clone", "0").expect("half", "1").expect("there", "");
     result.expect("restore", "0").expect("goes_on", "0").expect("swept", "0");
+    result.expect("events", "1");
     refused(result, "left", "half written");
     result.expect("removed", "0");
   }

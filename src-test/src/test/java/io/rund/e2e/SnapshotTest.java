@@ -104,6 +104,10 @@ class SnapshotTest {
                 say interfaces "$(inside "$again" sh -c 'touch /www/mine; ls /sys/class/net')"
                 say others "$(ctr task exec --exec-id ls "$1" ls /www)"
                 attempt foreign rund remove -n e2e "$1"
+                attempt shared rund clone -n e2e "$1" --netns /run/netns/e2e-b
+                attempt taken launch $image "$1-b" probe sleep
+                discard "$1-b"
+                until_true 60 hears e2e-b; say survives $?
                 for id in "$1-b" "$again"; do rund remove -n e2e "$id" >&2; say removed $?; done
                 task_is "$1" RUNNING; say runs $?
                 discard "$1"
@@ -114,6 +118,9 @@ class SnapshotTest {
     result.expect("output", "0").expect("again", "0").expect("interfaces", "lo");
     result.expect("others", "index.html").expect("runs", "0");
     result.expect("foreign_status", "1").expectWords("foreign", "is containerd's");
+    result.expect("shared_status", "1").expectWords("shared", "that of another sandbox");
+    result.expect("taken_status", "1").expectWords("taken", "exists already");
+    result.expect("survives", "0");
     assertEquals(List.of("0", "0"), result.values("removed"), result::toString);
   }
 }

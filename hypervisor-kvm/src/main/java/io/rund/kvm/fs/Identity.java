@@ -48,6 +48,9 @@ final class Identity {
       long bits = Libc.syscall(Linux.SYS_PRCTL, PR_GET_SECUREBITS, 0, 0, 0, 0);
       Libc.syscall(Linux.SYS_PRCTL, PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
       identity.capabilities(Linux.SYS_CAPGET);
+      // The thread that started this one may have been without it at that moment.
+      identity.keepsSetIds = false;
+      identity.keepSetIds(true);
     } catch (LastErrorException e) {
       throw new RundException(
           ErrorCode.FAILED_PRECONDITION,

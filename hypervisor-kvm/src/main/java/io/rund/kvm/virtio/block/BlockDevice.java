@@ -153,6 +153,8 @@ public final class BlockDevice implements VirtioDevice {
       if (offload.underWay() == 0
           && request.kind == BlockRequest.Kind.READ
           && request.length <= readNow
+          // Each piece may make the host find a page for the guest, a huge one at that.
+          && request.isCompact()
           && readNow(request)) {
         readNow -= (int) request.length;
         give(request);

@@ -38,6 +38,12 @@ abstract class BlockRequest extends Offload.Work<BlockRequest> {
   /** The most sectors of one DISCARD or WRITE_ZEROES: 1 GiB. */
   static final int MAX_RANGE_SECTORS = 1 << 21;
 
+  /**
+   * The most bytes of one READ or WRITE: more than a Linux guest asks for at once (128 segments of
+   * 64 KiB), and little enough to be waited for when a sandbox ends.
+   */
+  static final int MAX_TRANSFER = 16 << 20;
+
   private static final int HEADER_SIZE = 16;
   private static final int RANGE_SIZE = 16;
   private static final int FLAG_UNMAP = 1;
@@ -113,7 +119,8 @@ abstract class BlockRequest extends Offload.Work<BlockRequest> {
         direction == Kind.READ
             ? collect(chain, chain.readable(), chain.count(), 0, chain.writableBytes() - 1)
             : collect(chain, 0, chain.readable(), HEADER_SIZE, chain.readableBytes() - HEADER_SIZE);
-    return place(sector, length >>> SECTOR_SHIFT, capacity)
+    return length <= MAX_TRANSFER
+            && place(sector, length >>> SECTOR_SHIFT, capacity)
             && (length & ((1 << SECTOR_SHIFT) - 1)) == 0
         ? direction
         : Kind.OUT_OF_RANGE;
@@ -150,6 +157,11 @@ abstract class BlockRequest extends Offload.Work<BlockRequest> {
     }
     offset = sector << SECTOR_SHIFT;
     return true;
+  }
+
+  /** Whether the data is in no more pieces than its length explains. */
+  boolean isCompact() {
+    return pieceCount / 2 <= length / GuestMemory.PAGE_SIZE + 2;
   }
 
   /** Notes {@code bytes} of some buffers of the chain, after the first {@code skip}. */

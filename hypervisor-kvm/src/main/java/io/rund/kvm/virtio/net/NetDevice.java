@@ -47,6 +47,9 @@ public final class NetDevice implements VirtioDevice {
 
   private static final int TURN_BYTES = 512 * 1024;
 
+  /** What a piece of a frame counts besides its bytes: the host may have to find a page for it. */
+  private static final int PIECE_BYTES = 1024;
+
   private final String name;
   private final GuestMemory memory;
   private final EventLoop loop;
@@ -198,7 +201,7 @@ public final class NetDevice implements VirtioDevice {
         tx.fault("packet of " + chain.readableBytes() + " bytes, without a whole header");
         return false;
       }
-      bytes += chain.readableBytes();
+      bytes += chain.readableBytes() + (long) chain.count() * PIECE_BYTES;
       budget--;
       if (!header.load(chain, features) || !send(chain)) {
         dropped.incrementAndGet();

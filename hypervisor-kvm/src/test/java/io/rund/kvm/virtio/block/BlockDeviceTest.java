@@ -16,6 +16,7 @@ import io.rund.kvm.virtio.DriverQueue;
 import io.rund.kvm.virtio.DriverQueue.Buffer;
 import io.rund.kvm.virtio.GuestDriver;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -376,6 +377,22 @@ class BlockDeviceTest {
     assertEquals(IO_ERROR, request(OUT, 0, readable(data, 512)));
     assertEquals(UNSUPPORTED, request(DISCARD, 0, range(0, 8, 0)));
     assertEquals(UNSUPPORTED, request(WRITE_ZEROES, 0, range(0, 8, 1)));
+  }
+
+  /** A sandbox's end waits for what is begun. */
+  @Test
+  void aRequestThatIsFarLargerThanAnyOfLinuxIsRefused() throws IOException {
+    file = folder.resolve("large");
+    try (RandomAccessFile large = new RandomAccessFile(file.toFile(), "rw")) {
+      large.setLength(64 << 20);
+    }
+    plug(FileBackend.open(new DiskConfig(file, false)));
+    Buffer[] most = new Buffer[16];
+    Arrays.fill(most, writable(1 << 20, 1 << 20));
+    assertEquals(OK, request(IN, 0, most));
+    Buffer[] more = Arrays.copyOf(most, 17);
+    more[16] = writable(1 << 20, 512);
+    assertEquals(IO_ERROR, request(IN, 0, more));
   }
 
   @Test
