@@ -64,7 +64,7 @@ static pid_t listener(const char *address) {
     struct ucred peer = {.pid = 0};
     socklen_t length = sizeof peer;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && strlen(address) < sizeof at.sun_path) {
         strcpy(at.sun_path, address);
         if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0 ||

@@ -22,7 +22,7 @@ final class Engines {
   private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
   /** An engine says what it has at once; one that hangs must not hide the others. */
-  private static final Duration LIST_TIMEOUT = Duration.ofSeconds(20);
+  private static final Duration LIST_TIMEOUT = Duration.ofSeconds(30);
 
   private final Path stateDir;
 
