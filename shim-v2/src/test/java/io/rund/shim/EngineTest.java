@@ -123,6 +123,7 @@ class EngineTest {
     try (TtrpcServer server = new TtrpcServer(socket, List.of(service.service()))) {
       CompletableFuture<FileLock> left = leaving(server, service, sandboxes::get);
       assertThrows(TimeoutException.class, () -> left.get(1, TimeUnit.SECONDS));
+      list();
       sandboxes.set(false);
       for (int i = 0; i < 15; i++) {
         list();
