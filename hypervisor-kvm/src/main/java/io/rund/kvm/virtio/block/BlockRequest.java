@@ -39,8 +39,8 @@ abstract class BlockRequest extends Offload.Work<BlockRequest> {
   static final int MAX_RANGE_SECTORS = 1 << 21;
 
   /**
-   * The most bytes of one READ or WRITE: more than a Linux guest asks for at once (128 segments of
-   * 64 KiB), and little enough to be waited for when a sandbox ends.
+   * The most bytes of one READ or WRITE: many times what Linux asks for at once
+   * (BLK_DEF_MAX_SECTORS_CAP, 1.25 MiB), and little enough to be waited for when a sandbox ends.
    */
   static final int MAX_TRANSFER = 16 << 20;
 
