@@ -8,6 +8,7 @@ import java.nio.channels.FileLock;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
@@ -152,7 +153,9 @@ final class SandboxFolders {
   private static void sweep(Path folder) {
     try {
       Instant made = Files.getLastModifiedTime(folder).toInstant();
-      if (Files.notExists(folder.resolve(LOCK)) && made.isBefore(Instant.now().minus(MAKING))) {
+      if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)
+          && Files.notExists(folder.resolve(LOCK))
+          && made.isBefore(Instant.now().minus(MAKING))) {
         Files.delete(folder);
         return;
       }

@@ -38,6 +38,8 @@ class SandboxFoldersTest {
     var _ = Files.writeString(left.resolve("lock"), "");
     Path older = Files.createDirectories(parent.resolve("all/default:older"));
     Files.setLastModifiedTime(older, FileTime.from(Instant.now().minusSeconds(120)));
+    Path file = Files.writeString(parent.resolve("all/notes"), "somebody's");
+    Files.setLastModifiedTime(file, FileTime.from(Instant.now().minusSeconds(120)));
     Path young = Files.createDirectories(parent.resolve("all/default:young"));
     try (SandboxFolders.Folder lives = folders.make("default", "lives")) {
       folders.sweep();
@@ -46,6 +48,7 @@ class SandboxFoldersTest {
     assertFalse(Files.exists(left));
     assertFalse(Files.exists(older));
     assertTrue(Files.exists(young));
+    assertTrue(Files.exists(file));
   }
 
   @Test
