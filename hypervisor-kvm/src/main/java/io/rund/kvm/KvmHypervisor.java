@@ -2,6 +2,7 @@ package io.rund.kvm;
 
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
@@ -132,6 +133,11 @@ public final class KvmHypervisor implements Hypervisor, AutoCloseable {
 
   private EventLoop nextLoop() {
     return loops.get(Math.floorMod(next.getAndIncrement(), LOOPS));
+  }
+
+  @Override
+  public synchronized List<Pool> pools() {
+    return host == null ? List.of() : List.of(host.vms().pool());
   }
 
   FsThreads fsThreads() {

@@ -1,6 +1,7 @@
 package io.rund.kvm;
 
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.Pool;
 import io.rund.kvm.boot.Boot;
 import io.rund.kvm.sys.KvmSystem;
 import io.rund.kvm.sys.KvmVm;
@@ -98,9 +99,8 @@ final class SpareVms implements AutoCloseable {
     spare.add(vm);
   }
 
-  /** How many there are. */
-  synchronized int count() {
-    return spare.size();
+  synchronized Pool pool() {
+    return new Pool("vm", spare.size(), MOST);
   }
 
   private synchronized Optional<Thread> stop() {

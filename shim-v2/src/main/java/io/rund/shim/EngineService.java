@@ -185,6 +185,9 @@ final class EngineService {
         one.addRamBuilder().setStart(range.start()).setEnd(range.end());
       }
     }
+    for (var pool : containers.pools()) {
+      response.addPoolsBuilder().setName(pool.name()).setReady(pool.ready()).setMost(pool.most());
+    }
     return response.build();
   }
 

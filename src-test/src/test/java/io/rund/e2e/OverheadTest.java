@@ -13,10 +13,6 @@ import org.junit.jupiter.api.Test;
 class OverheadTest {
   private static final long MIB = 1 << 20;
 
-  private static long number(Result result, String key) {
-    return Long.parseLong(result.value(key));
-  }
-
   @Test
   void isShownByPart() {
     Result result =
@@ -38,17 +34,16 @@ class OverheadTest {
             """,
             Lab.id("overhead"));
     assertEquals(
-        number(result, "total") << 10,
-        256 * MIB - number(result, "kernel_reserved"),
+        result.number("total") << 10,
+        256 * MIB - result.number("kernel_reserved"),
         result::toString);
-    long keeps = number(result, "kernel_reserved") + number(result, "kernel_and_agent");
-    assertEquals(256 * MIB, keeps + number(result, "left"), result::toString);
+    long keeps = result.number("kernel_reserved") + result.number("kernel_and_agent");
+    assertEquals(256 * MIB, keeps + result.number("left"), result::toString);
     assertTrue(keeps < 32 * MIB, result::toString);
-    assertTrue(number(result, "guest_ram") > 8 * MIB, result::toString);
-    assertTrue(number(result, "guest_ram") <= 256 * MIB, result::toString);
-    assertTrue(number(result, "anchors") > 0, result::toString);
-    assertTrue(
-        number(result, "beyond_guest_ram") > number(result, "engine_share"), result::toString);
+    assertTrue(result.number("guest_ram") > 8 * MIB, result::toString);
+    assertTrue(result.number("guest_ram") <= 256 * MIB, result::toString);
+    assertTrue(result.number("anchors") > 0, result::toString);
+    assertTrue(result.number("beyond_guest_ram") > result.number("engine_share"), result::toString);
     assertTrue(result.value("memory").matches("\"\\d+Mi\""), result::toString);
     assertTrue(result.value("cpu").matches("\"\\d+m\""), result::toString);
   }
@@ -68,6 +63,27 @@ class OverheadTest {
             """,
             Lab.id("large"));
     // Of 2 GiB: a 64th for the kernel's page structures, and as much as in a small one.
-    assertTrue(2048 * MIB - number(result, "left") < (32 + 40) * MIB, result::toString);
+    assertTrue(2048 * MIB - result.number("left") < (32 + 40) * MIB, result::toString);
+  }
+
+  @Test
+  void whatIsMadeBeforehandIsShownWithItsBound() {
+    Result result =
+        Lab.script(
+            Duration.ofMinutes(6),
+            """
+            ready() { rund overhead | awk '$2 == "'"$1"'" { print $3 " of " $4 }'; }
+            refilled() { [ "$(ready vm)" = "2 of 2" ]; }
+            id=$1
+            launch $image "$id" probe sleep || exit 1
+            until_true 60 refilled
+            say vms "$(ready vm)"
+            say cgroups "$(ready cgroup)"
+            say templates "$(ready template)"
+            discard "$id"
+            """,
+            Lab.id("pools"));
+    result.expect("vms", "2 of 2").expect("cgroups", "7 of 8");
+    assertTrue(result.value("templates").matches("[0-4] of 4"), result::toString);
   }
 }

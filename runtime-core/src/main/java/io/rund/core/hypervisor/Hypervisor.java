@@ -3,6 +3,7 @@ package io.rund.core.hypervisor;
 import io.rund.core.error.RundException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.util.List;
 
 /** Makes VMs. */
 public interface Hypervisor {
@@ -27,5 +28,10 @@ public interface Hypervisor {
    */
   default VmTemplate load(VmConfig config, FileChannel file) throws IOException {
     throw RundException.precondition("this hypervisor reads no templates");
+  }
+
+  /** What it has made for the VMs to come. */
+  default List<Pool> pools() {
+    return List.of();
   }
 }

@@ -1,6 +1,7 @@
 package io.rund.core.sandbox;
 
 import io.rund.core.agent.ContainerStats;
+import io.rund.core.hypervisor.Pool;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -127,6 +128,9 @@ public interface ContainerService {
 
   /** What each sandbox of the engine holds. */
   List<SandboxFootprint> footprints();
+
+  /** What the engine has made for the sandboxes to come. */
+  List<Pool> pools();
 
   /** The start-up phases of a sandbox. */
   Timeline timeline(String namespace, String id);

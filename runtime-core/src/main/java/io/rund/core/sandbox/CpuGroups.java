@@ -1,5 +1,6 @@
 package io.rund.core.sandbox;
 
+import io.rund.core.hypervisor.Pool;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -168,6 +169,10 @@ final class CpuGroups implements AutoCloseable {
       }
       return CpuGroup.NONE;
     }
+  }
+
+  synchronized Pool pool() {
+    return new Pool("cgroup", free.size(), parent.isPresent() ? POOL : 0);
   }
 
   /** Keeps it for the next, or has it removed, in a while, if there are enough. */

@@ -6,6 +6,7 @@ import io.rund.core.config.RundConfig.Isolation;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
@@ -238,6 +239,10 @@ final class SandboxBoot implements AutoCloseable {
         "",
         config.slots(),
         console);
+  }
+
+  Pool templates() {
+    return templates.pool();
   }
 
   boolean isMakingTemplate() {

@@ -6,10 +6,12 @@ import io.rund.core.config.RundConfig;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.Hypervisor;
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.linux.EventLoop;
 import io.rund.core.network.PodNetwork;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -67,6 +69,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** Last states of those that were deleted, until {@link #destroy}, or for a while. */
   private final Map<Key, ProcessState> deleted = new ConcurrentHashMap<>();
 
+  private final Hypervisor hypervisor;
   private final SandboxBoot boot;
   private final ContainerMaker maker;
   private final Snapshots snapshots;
@@ -82,6 +85,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
       EventLoop loop,
       RundConfig config,
       EventSink events) {
+    this.hypervisor = hypervisor;
     this.cpus = CpuGroups.open(Path.of("/sys/fs/cgroup"));
     this.boot = new SandboxBoot(hypervisor, connector, network, loop, cpus, config);
     this.maker = new ContainerMaker(boot, events);
@@ -370,6 +374,14 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
                     .sandbox()
                     .footprint(container.request().namespace(), container.request().id()))
         .toList();
+  }
+
+  @Override
+  public List<Pool> pools() {
+    List<Pool> pools = new ArrayList<>(hypervisor.pools());
+    pools.add(cpus.pool());
+    pools.add(boot.templates());
+    return pools;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.rund.core.sandbox;
 
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.hypervisor.VmTemplate;
 import java.time.Duration;
 import java.util.HashMap;
@@ -85,6 +86,10 @@ final class Templates implements AutoCloseable {
   /** Whether one is being made, or written to its file. */
   synchronized boolean isMaking() {
     return maker != null;
+  }
+
+  synchronized Pool pool() {
+    return new Pool("template", templates.size(), LIMIT);
   }
 
   private void make(TemplateShape shape, Supplier<VmTemplate> make) {

@@ -3,6 +3,7 @@ package io.rund.core.sandbox;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.rund.core.hypervisor.Pool;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +37,7 @@ class CpuGroupsTest {
     try (CpuGroups groups = CpuGroups.open(root.resolve("none"));
         CpuGroup group = groups.take()) {
       assertEquals(CpuGroup.NONE, group);
+      assertEquals(new Pool("cgroup", 0, 0), groups.pool());
     }
   }
 
@@ -54,7 +56,9 @@ class CpuGroupsTest {
       assertEquals("20000", read("0", "cpu.cfs_period_us"));
       assertEquals("512", read("0", "cpu.shares"));
       assertEquals("-1", read("1", "cpu.cfs_quota_us"));
+      assertEquals(new Pool("cgroup", 6, 8), groups.pool());
     }
+    assertEquals(new Pool("cgroup", 8, 8), groups.pool());
     assertEquals("-1", read("0", "cpu.cfs_quota_us"));
     assertEquals("1024", read("0", "cpu.shares"));
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmConfig;
 import io.rund.core.hypervisor.VmTemplate;
@@ -172,6 +173,7 @@ class TemplatesTest {
     }
     assertTrue(find(shape(1)).isPresent());
     made.add(make(shape(1 + Templates.LIMIT)));
+    assertEquals(new Pool("template", Templates.LIMIT, Templates.LIMIT), templates.pool());
     assertFalse(made.get(0).closed);
     assertTrue(made.get(1).closed);
     assertEquals(Optional.empty(), find(shape(2)));

@@ -4,6 +4,7 @@ import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
 import io.rund.shim.wire.engine.FootprintRequest;
 import io.rund.shim.wire.engine.FootprintResponse;
+import io.rund.shim.wire.engine.Pool;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -39,7 +40,13 @@ final class OverheadCommand implements Runnable {
       description = "The containerd namespace, if several have the id.")
   private String namespace;
 
-  private record View(List<Overhead> sandboxes, PodFixed podFixed) {}
+  /**
+   * @param pools what engines have made for the sandboxes to come
+   */
+  private record View(List<Overhead> sandboxes, List<EnginePool> pools, PodFixed podFixed) {}
+
+  /** A pool of the engine with process id {@code engine}; see {@link Pool}. */
+  private record EnginePool(int engine, String name, int ready, int most) {}
 
   @Override
   public void run() {
@@ -56,7 +63,8 @@ final class OverheadCommand implements Runnable {
           "there is no sandbox " + id + "; `rund overhead` shows those there are");
     }
     double cpu = all.isEmpty() ? 0 : cpuMillisPerSecond(engines) / all.size();
-    View view = new View(shown, PodFixed.of(rund.config().memoryOverhead(), all, cpu));
+    View view =
+        new View(shown, pools(engines), PodFixed.of(rund.config().memoryOverhead(), all, cpu));
     rund.print(view, out -> print(view, out));
   }
 
@@ -74,6 +82,16 @@ final class OverheadCommand implements Runnable {
       }
     }
     return engines;
+  }
+
+  private static List<EnginePool> pools(List<FootprintResponse> engines) {
+    List<EnginePool> pools = new ArrayList<>();
+    for (FootprintResponse engine : engines) {
+      for (Pool pool : engine.getPoolsList()) {
+        pools.add(new EnginePool(engine.getPid(), pool.getName(), pool.getReady(), pool.getMost()));
+      }
+    }
+    return pools;
   }
 
   private static double cpuMillisPerSecond(List<FootprintResponse> engines) {
@@ -107,6 +125,10 @@ final class OverheadCommand implements Runnable {
             kib(one.guest().overhead()));
       }
       table.print(out);
+      out.println();
+      Table pools = new Table("ENGINE", "KEPT READY", "NOW", "AT MOST");
+      view.pools().forEach(one -> pools.row(one.engine(), one.name(), one.ready(), one.most()));
+      pools.print(out);
     } else {
       view.sandboxes().forEach(one -> parts(one, out));
     }

@@ -192,9 +192,16 @@ class RundCommandTest {
     assertTrue(json.get("pod_fixed").get("memory").asText().matches("\\d+Mi"), json::toString);
     assertTrue(json.get("pod_fixed").get("cpu").asText().matches("\\d+0m"), json::toString);
 
+    JsonNode pool = json.get("pools").get(0);
+    assertEquals(ProcessHandle.current().pid(), pool.get("engine").asLong());
+    assertEquals("vm", pool.get("name").asText());
+    assertEquals(1, pool.get("ready").asInt());
+    assertEquals(2, pool.get("most").asInt());
+
     Result all = overhead();
     assertEquals(0, all.exitCode(), all.err());
     assertTrue(all.out().startsWith("NAMESPACE  ID    MEMORY"), all.out());
+    assertTrue(all.out().lines().anyMatch(line -> line.matches("\\d+ +vm +1 +2")), all.out());
     assertTrue(all.out().contains("podFixed: {memory: \""), all.out());
     assertTrue(overhead("web").out().contains("left for containers"), all.out());
     assertEquals(1, overhead("nothing").exitCode());

@@ -3,6 +3,7 @@ package io.rund.shim.containerd;
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
+import io.rund.core.hypervisor.Pool;
 import io.rund.core.sandbox.ContainerService;
 import io.rund.core.sandbox.CreateRequest;
 import io.rund.core.sandbox.ProcessState;
@@ -210,6 +211,11 @@ public final class FakeContainers implements ContainerService {
                     List.of(),
                     List.of(self)))
         .toList();
+  }
+
+  @Override
+  public List<Pool> pools() {
+    return List.of(new Pool("vm", 1, 2));
   }
 
   @Override
