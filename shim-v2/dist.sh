@@ -63,10 +63,9 @@ put_files() {
   put 644 "$kernel" "$dist/share/vmlinux"
   put 644 "$initramfs" "$dist/share/initramfs.cpio"
   put 644 "$root/LICENSE" "$dist/share/doc/LICENSE"
-  put 644 "$root/README.md" "$dist/share/doc/README.md"
   local page
-  for page in "$root"/docs/*.md; do
-    put 644 "$page" "$dist/share/doc/${page##*/}"
+  for page in "$root"/{README,CONTRIBUTING,docs/*}.md "$root"/docs/benchmarks/charts/*.svg; do
+    put 644 "$page" "$dist/share/doc/${page#"$root"/}"
   done
 }
 

@@ -108,7 +108,10 @@ static bool make_room(struct link *link) {
 
 static bool bring_up(struct link *link) {
     struct ifinfomsg message = {
-        .ifi_index = link->index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+        .ifi_index = link->index,
+        .ifi_flags = IFF_UP | (link->wanted->no_arp ? IFF_NOARP : 0),
+        .ifi_change = IFF_UP | IFF_NOARP,
+    };
     struct netlink_request request;
     netlink_begin(&request, RTM_NEWLINK, 0, &message, sizeof message);
     if (link->wanted->mtu != 0) {
@@ -216,13 +219,18 @@ static bool add_routes(struct link *link, bool over_gateways) {
     return good;
 }
 
-static bool set_up(struct link *link) {
+static bool give_addresses(struct link *link) {
     const Interface *wanted = link->wanted;
     bool good = bring_up(link);
     for (size_t i = 0; good && i < wanted->n_addresses; i++) {
         good = add_address(link, wanted->addresses[i]);
     }
-    good = good && add_routes(link, false) && add_routes(link, true);
+    return good;
+}
+
+static bool give_routes(struct link *link) {
+    const Interface *wanted = link->wanted;
+    bool good = add_routes(link, false) && add_routes(link, true);
     for (size_t i = 0; good && i < wanted->n_neighbours; i++) {
         good = add_neighbour(link, wanted->neighbours[i]);
     }
@@ -241,8 +249,12 @@ static bool configure(struct link *links, size_t count) {
         struct link *link = &links[i];
         good = strcmp(link->name, link->wanted->name) == 0 || rename_to(link, link->wanted->name);
     }
+    // A route may have the address of another interface as its source.
     for (size_t i = 0; good && i < count; i++) {
-        good = set_up(&links[i]);
+        good = give_addresses(&links[i]);
+    }
+    for (size_t i = 0; good && i < count; i++) {
+        good = give_routes(&links[i]);
     }
     return good;
 }

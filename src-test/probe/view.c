@@ -302,6 +302,7 @@ static void add_system(void) {
     static const char *controls[] = {"kernel/shm_rmid_forced",
                                      "net/ipv4/ip_unprivileged_port_start",
                                      "net/ipv4/ping_group_range",
+                                     "net/ipv4/conf/eth0/rp_filter",
                                      "net/core/somaxconn",
                                      "fs/mqueue/msg_max",
                                      "kernel/msgmax",

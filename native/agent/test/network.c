@@ -147,6 +147,34 @@ static void names(void) {
     ip("link del slot2");
 }
 
+static void others_address(void) {
+    section("a route whose source is the next interface's address; and an interface without ARP");
+    ip("link add slot4 type veth peer name peer4");
+    ip("link add slot5 type veth peer name peer5");
+    Rund__Agent__V1__Route sourced = route("10.9.0.0", 16, "");
+    sourced.source = binary("10.5.0.2");
+    Rund__Agent__V1__Route *routes[] = {&sourced};
+    Rund__Agent__V1__Interface one = interface(4, "slot4");
+    one.routes = routes;
+    one.n_routes = 1;
+    one.no_arp = true;
+    Rund__Agent__V1__InterfaceAddress four = address("10.5.0.2", 24);
+    Rund__Agent__V1__InterfaceAddress *addresses[] = {&four};
+    Rund__Agent__V1__Interface other = interface(5, "slot5");
+    other.addresses = addresses;
+    other.n_addresses = 1;
+    Rund__Agent__V1__Interface *both[] = {&one, &other};
+    struct answer answer = configure(both, 2);
+    if (!CHECK(answer.code == 0)) {
+        printf("    %s\n", answer.message);
+    }
+    shows("route", "10.9.0.0/16 dev slot4 scope link src 10.5.0.2");
+    shows("link show slot4", "NOARP");
+    CHECK(strstr(ip("link show slot5"), "NOARP") == NULL);
+    ip("link del slot4");
+    ip("link del slot5");
+}
+
 static void fails(Rund__Agent__V1__Interface *wanted, int code, const char *message) {
     struct answer answer = configure(&wanted, 1);
     if (!CHECK(answer.code == code) || !CHECK(strstr(answer.message, message) != NULL)) {
@@ -194,5 +222,6 @@ static void failures(void) {
 void test_network(void) {
     pod();
     names();
+    others_address();
     failures();
 }

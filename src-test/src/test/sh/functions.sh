@@ -160,4 +160,6 @@ clone_runs() {
 }
 
 # Memory of the engine that is not shared with others, in KiB.
+# Of an engine that has nothing to do, when it has given back what it can (EngineMemory: after ten seconds).
+quiet_engine_memory() { sleep 20; engine_memory; }
 engine_memory() { awk '/^RssAnon/ { print $2 }' "/proc/$(engines | head -n 1)/status"; }

@@ -27,6 +27,12 @@ public final class CniNetwork implements PodNetwork {
   @Override
   public Attachment attach(String sandbox, Path path) {
     Namespace namespace = Namespace.open(path);
+    if (namespace.isHosts()) {
+      namespace.close();
+      throw RundException.precondition(
+          "cannot attach sandbox %s to its network: %s is the host's own network namespace; give it one of its own"
+              .formatted(sandbox, path));
+    }
     CniAttachment attachment = new CniAttachment(sandbox, namespace);
     try {
       namespace.call(
@@ -73,11 +79,17 @@ public final class CniNetwork implements PodNetwork {
     void join() {
       try (Netlink netlink = Netlink.open()) {
         NamespaceReader reader = new NamespaceReader(netlink);
-        // All of them first: the taps are interfaces too.
-        List<Link> links = step("the namespace", "list its interfaces", reader::links);
-        assertFree(links);
+        List<Link> links = links(reader);
+        assertFree(links, List.of());
+        List<Taps.Tap> taps = new ArrayList<>();
         for (Link link : links) {
-          join(link, reader, new Redirect(netlink));
+          taps.add(addCard(link, reader));
+        }
+        // Of two that come at once, one at least sees the other's taps, and has redirected nothing.
+        assertFree(links(reader), taps);
+        Redirect redirect = new Redirect(netlink);
+        for (int i = 0; i < links.size(); i++) {
+          join(links.get(i), taps.get(i), redirect);
         }
         if (!links.isEmpty()) {
           steer();
@@ -87,11 +99,16 @@ public final class CniNetwork implements PodNetwork {
       }
     }
 
+    private List<Link> links(NamespaceReader reader) {
+      return step("the namespace", "list its interfaces", reader::links);
+    }
+
     /** A tap is there for as long as its sandbox: its packets would go to this one. */
-    private void assertFree(List<Link> links) {
+    private void assertFree(List<Link> links, List<Taps.Tap> own) {
+      List<Integer> indexes = own.stream().map(Taps.Tap::index).toList();
       links.stream()
+          .filter(link -> Taps.isOurs(link.name()) && !indexes.contains(link.index()))
           .map(Link::name)
-          .filter(Taps::isOurs)
           .findFirst()
           .ifPresent(
               tap -> {
@@ -101,11 +118,15 @@ public final class CniNetwork implements PodNetwork {
               });
     }
 
-    private void join(Link link, NamespaceReader reader, Redirect redirect) {
+    private Taps.Tap addCard(Link link, NamespaceReader reader) {
       InterfaceConfig config =
           step(link.name(), "read its configuration", () -> reader.configuration(link));
       Taps.Tap tap = step(link.name(), "make a tap", () -> Taps.make(link.mtu()));
       cards.add(new Card(new NicConfig(link.name(), tap.fd(), link.mac(), link.mtu()), config));
+      return tap;
+    }
+
+    private void join(Link link, Taps.Tap tap, Redirect redirect) {
       boolean made =
           step(
               link.name(),

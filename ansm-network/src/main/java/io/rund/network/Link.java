@@ -7,5 +7,6 @@ import io.rund.core.hypervisor.MacAddress;
  *
  * @param index the kernel's number for it in its namespace
  * @param mtu in bytes
+ * @param arp whether addresses of others are asked for, as not on an ipvlan of layer 3
  */
-record Link(int index, String name, MacAddress mac, int mtu) {}
+record Link(int index, String name, MacAddress mac, int mtu, boolean arp) {}

@@ -5,10 +5,13 @@ import io.rund.core.error.RundException;
 import io.rund.core.linux.Fd;
 import io.rund.core.linux.Libc;
 import io.rund.core.linux.Linux;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * A network namespace that is kept alive by a descriptor. A thread that has gone into one does not
@@ -32,6 +35,22 @@ final class Namespace implements AutoCloseable {
     } catch (LastErrorException e) {
       throw RundException.precondition(
           "cannot open the network namespace %s: %s".formatted(path, e.getMessage()));
+    }
+  }
+
+  /** Whether it is the one that this process, or the host's first one, is in. */
+  boolean isHosts() {
+    Path opened = Path.of("/proc/self/fd/" + fd.number());
+    return Stream.of("/proc/self/ns/net", "/proc/1/ns/net")
+        .anyMatch(own -> isSame(opened, Path.of(own)));
+  }
+
+  private static boolean isSame(Path one, Path other) {
+    try {
+      return Files.isSameFile(one, other);
+    } catch (IOException e) {
+      // A container's first process may be another user's.
+      return false;
     }
   }
 

@@ -10,6 +10,8 @@ import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Reads how somebody has set up the interfaces of a namespace, as far as it concerns a guest that
@@ -17,6 +19,8 @@ import java.util.List;
  * none in the guest: plugins such as ptp delete the one for their network on purpose.
  */
 final class NamespaceReader {
+  private static final Logger log = LoggerFactory.getLogger(NamespaceReader.class);
+
   // include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h, neighbour.h, if_arp.h, if.h
   private static final int RTM_GETLINK = 18;
   private static final int RTM_GETADDR = 22;
@@ -36,10 +40,13 @@ final class NamespaceReader {
   private static final int RTA_PREFSRC = 7;
   private static final int RTA_METRICS = 8;
   private static final int RTA_TABLE = 15;
+  private static final int RTA_VIA = 18;
+  private static final int RTA_ENCAP = 22;
   private static final int RTAX_MTU = 2;
   private static final int NDA_DST = 1;
   private static final int NDA_LLADDR = 2;
   private static final int IFF_UP = 1;
+  private static final int IFF_NOARP = 0x80;
   private static final int ARPHRD_ETHER = 1;
   private static final int AF_INET = 2;
   private static final int AF_INET6 = 10;
@@ -89,7 +96,8 @@ final class NamespaceReader {
                     message.getInt(4),
                     attributes.text(IFLA_IFNAME),
                     MacAddress.of(mac),
-                    attributes.number(IFLA_MTU, 1500)));
+                    attributes.number(IFLA_MTU, 1500),
+                    (message.getInt(8) & IFF_NOARP) == 0));
           }
         });
     return links;
@@ -97,7 +105,7 @@ final class NamespaceReader {
 
   InterfaceConfig configuration(Link link) {
     return new InterfaceConfig(
-        link.name(), link.mtu(), addresses(link), routes(link), neighbours(link));
+        link.name(), link.mtu(), link.arp(), addresses(link), routes(link), neighbours(link));
   }
 
   private List<Address> addresses(Link link) {
@@ -142,12 +150,23 @@ final class NamespaceReader {
                     && (message.getInt(8) & RTM_F_CLONED) == 0
                     && !isLinkLocal6(destination)
                     && !destination.isMulticastAddress();
-            if (usable) {
+            if (usable && isPlain(attributes)) {
               routes.add(route(message, attributes, destination));
+            } else if (usable) {
+              log.warn(
+                  "the route to {}/{} of {} is left out: its gateway is of another family, or it is a tunnel's",
+                  destination.getHostAddress(),
+                  unsigned(message.get(1)),
+                  link.name());
             }
           });
     }
     return routes;
+  }
+
+  /** Without its gateway it would be a route to what is on the link. */
+  private static boolean isPlain(Attributes attributes) {
+    return !attributes.has(RTA_VIA) && !attributes.has(RTA_ENCAP);
   }
 
   private static Route route(ByteBuffer message, Attributes attributes, InetAddress destination) {

@@ -27,6 +27,11 @@ record Steering(Fd listener, Fd link) implements AutoCloseable {
   private static final int SOCK_STREAM = 1;
   private static final int EAFNOSUPPORT = 97;
   private static final int BACKLOG = 64;
+  private static final int SOL_SOCKET = 1;
+  private static final int SO_KEEPALIVE = 9;
+  private static final int TCP_KEEPIDLE = 4;
+  private static final int TCP_KEEPINTVL = 5;
+  private static final int KEEPALIVE_SECONDS = 60;
 
   // include/uapi/linux/bpf.h
   private static final long SYS_BPF = 321;
@@ -89,12 +94,24 @@ record Steering(Fd listener, Fd link) implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment address = arena.allocate(addressSize, Integer.BYTES);
       address.set(ValueLayout.JAVA_SHORT, 0, (short) family);
+      // What is accepted has it from here. A client that has closed is gone for the kernel after a
+      // minute, too, and then a connection whose program in the guest says nothing ends.
+      set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+      set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
+      set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS);
       Libc.bind(fd.number(), address.address(), addressSize);
       Libc.listen(fd.number(), BACKLOG);
       return fd;
     } catch (LastErrorException e) {
       fd.close();
       throw e;
+    }
+  }
+
+  private static void set(Fd socket, int level, int name, int value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment option = arena.allocateFrom(ValueLayout.JAVA_INT, value);
+      Libc.setsockopt(socket.number(), level, name, option.address(), Integer.BYTES);
     }
   }
 

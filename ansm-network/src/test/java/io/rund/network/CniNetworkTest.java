@@ -1,5 +1,7 @@
 package io.rund.network;
 
+import static java.util.stream.Collectors.toMap;
+import static java.util.stream.Collectors.toSet;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -17,13 +19,16 @@ import io.rund.core.network.InterfaceConfig.Neighbour;
 import io.rund.core.network.InterfaceConfig.Route;
 import io.rund.core.network.PodNetwork.Attachment;
 import io.rund.core.network.PodNetwork.Card;
+import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -211,6 +216,68 @@ class CniNetworkTest {
     assertTrue(network.inPod("tc filter show dev eth0 ingress").contains("rund0"));
     detach(attachment);
     detach(attach());
+  }
+
+  @Test
+  void ofManyThatComeAtOnceNoneTakesThePacketsOfAnother() throws Exception {
+    network.veth("eth0", MAC, 1500);
+    for (int round = 0; round < 20; round++) {
+      List<CompletableFuture<Attachment>> attempts = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        attempts.add(CompletableFuture.supplyAsync(this::attach, Thread::startVirtualThread));
+      }
+      List<Attachment> attached = new ArrayList<>();
+      for (CompletableFuture<Attachment> attempt : attempts) {
+        attempt.exceptionally(_ -> null).join();
+        if (!attempt.isCompletedExceptionally()) {
+          attached.add(attempt.join());
+        }
+      }
+      assertTrue(attached.size() <= 1, () -> attached.size() + " have the one interface");
+      attached.forEach(CniNetworkTest::detach);
+      assertFalse(network.podState().contains("ingress"));
+    }
+    assertEquals(descriptors, TestNetwork.descriptors());
+  }
+
+  @Test
+  void theHostsOwnNamespaceIsRefusedAndLeftAlone() {
+    for (String path : List.of("/proc/self/ns/net", "/proc/thread-self/ns/net")) {
+      RundException e =
+          assertThrows(
+              RundException.class, () -> new CniNetwork().attach("s", Path.of(path)).close());
+      assertEquals(ErrorCode.FAILED_PRECONDITION, e.code());
+      assertTrue(e.getMessage().contains("the host's own network namespace"), e::getMessage);
+    }
+    assertEquals(descriptors, TestNetwork.descriptors());
+  }
+
+  @Test
+  void anInterfaceWithoutArpStaysOne() {
+    network.veth("eth0", MAC, 1500);
+    network.veth("net1", "0a:58:0a:58:00:03", 1500);
+    network.inPod("ip link set net1 arp off");
+    Attachment attachment = attach();
+    assertEquals(
+        Map.of("eth0", true, "net1", false),
+        attachment.cards().stream()
+            .map(Card::config)
+            .collect(toMap(InterfaceConfig::name, InterfaceConfig::arp)));
+    detach(attachment);
+  }
+
+  @Test
+  void aRouteOverAGatewayOfAnotherFamilyIsNoneToTheLink() {
+    network.veth("eth0", MAC, 1500);
+    network.inPod("ip addr add 10.88.0.2/24 dev eth0");
+    network.inPod("ip route add default via inet6 fe80::1 dev eth0");
+    Attachment attachment = attach();
+    assertEquals(
+        Set.of(linkRoute("10.88.0.0", 24, "10.88.0.2", SCOPE_LINK, 0)),
+        attachment.cards().getFirst().config().routes().stream()
+            .filter(route -> route.destination() instanceof Inet4Address)
+            .collect(toSet()));
+    detach(attachment);
   }
 
   @Test

@@ -21,7 +21,11 @@ final class NetworkWire {
     for (GuestInterface each : interfaces) {
       InterfaceConfig config = each.config();
       Interface.Builder wire =
-          Interface.newBuilder().setSlot(each.slot()).setName(config.name()).setMtu(config.mtu());
+          Interface.newBuilder()
+              .setSlot(each.slot())
+              .setName(config.name())
+              .setMtu(config.mtu())
+              .setNoArp(!config.arp());
       config.addresses().forEach(address -> wire.addAddresses(address(address)));
       config.routes().forEach(route -> wire.addRoutes(route(route)));
       config

@@ -49,6 +49,22 @@ class BindMountTest {
         .expect("host_one", "one line another");
   }
 
+  /** A service that systemd starts has no locale. */
+  @Test
+  void aNameBeyondAsciiIsAPathWhateverTheLocale() {
+    script(
+            """
+            variant
+            sed -i 's/^RUND_CONFIG/LANG= LC_ALL= RUND_CONFIG/' $runtime
+            folder=$work/gr$(printf '\\303\\266\\303\\237')e; mkdir $folder; echo found >$folder/file
+            sandbox $(bind $folder /data rbind:ro) $image "$1" sh -c 'echo "content=$(cat /data/file)"'
+            variant_end
+            """,
+            "utf8")
+        .expect("content", "found")
+        .expect("engine_left", "0");
+  }
+
   @Test
   void readOnlyIsTheHostsWordAndNoexecTheGuests() {
     script(

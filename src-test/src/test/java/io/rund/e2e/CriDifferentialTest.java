@@ -53,6 +53,7 @@ class CriDifferentialTest {
       Map.of(
           "net.ipv4.ip_unprivileged_port_start", "80",
           "net.ipv4.ping_group_range", "0 1000",
+          "net.ipv4.conf.eth0.rp_filter", "2",
           "net.core.somaxconn", "512",
           "kernel.shm_rmid_forced", "1",
           "kernel.msgmax", "16384",
@@ -208,6 +209,7 @@ class CriDifferentialTest {
   private static void assertTookEffect(Map<String, View> views) {
     assertSees(views, "nothing", "uname.hostname", "viewed");
     assertSees(views, "nothing", "sysctl.net/ipv4/ip_unprivileged_port_start", "80");
+    assertSees(views, "nothing", "sysctl.net/ipv4/conf/eth0/rp_filter", "2");
     assertSees(views, "nothing", "sysctl.kernel/shm_rmid_forced", "1");
     assertSees(views, "nothing", "shm", "65536");
     assertSees(views, "nothing", "status.Seccomp", "0");

@@ -2,6 +2,7 @@ package io.rund.core.linux;
 
 import com.sun.jna.LastErrorException;
 import com.sun.jna.Memory;
+import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -57,11 +58,15 @@ public final class Fd implements AutoCloseable {
     return fd.get() >= 0;
   }
 
+  /**
+   * Whatever close(2) answers, the descriptor is gone; an error, as of a file on a server, is of
+   * what was written before. Who has to know calls fsync(2).
+   */
   @Override
   public void close() {
     int number = fd.getAndSet(-1);
-    if (number >= 0) {
-      Libc.close(number);
+    if (number >= 0 && Libc.Try.close(number) < 0 && Native.getLastError() == Linux.EBADF) {
+      throw new IllegalStateException("file descriptor %d was not open".formatted(number));
     }
   }
 

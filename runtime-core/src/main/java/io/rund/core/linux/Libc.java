@@ -80,6 +80,9 @@ public final class Libc {
 
   public static native int listen(int fd, int backlog) throws LastErrorException;
 
+  public static native int setsockopt(int fd, int level, int name, long value, int length)
+      throws LastErrorException;
+
   public static native int getsockname(int fd, long address, long length) throws LastErrorException;
 
   public static native long recv(int fd, long buffer, long length, int flags)
@@ -123,6 +126,8 @@ public final class Libc {
     public static native int accept4(int fd, long address, long length, int flags);
 
     public static native int shutdown(int fd, int how);
+
+    public static native int close(int fd);
 
     public static native long readv(int fd, long iovec, int count);
 

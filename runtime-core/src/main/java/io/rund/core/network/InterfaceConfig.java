@@ -11,9 +11,15 @@ import java.util.Optional;
  *
  * @param name such as eth0
  * @param mtu in bytes
+ * @param arp whether it asks for the hardware addresses of others
  */
 public record InterfaceConfig(
-    String name, int mtu, List<Address> addresses, List<Route> routes, List<Neighbour> neighbours) {
+    String name,
+    int mtu,
+    boolean arp,
+    List<Address> addresses,
+    List<Route> routes,
+    List<Neighbour> neighbours) {
 
   /**
    * An address of the interface.

@@ -56,7 +56,7 @@ final class ContainerMaker {
     SandboxSize size = SandboxSize.ofPod(spec, boot.config());
     Sandbox sandbox = boot(request, spec, size, vm -> {}, timeline, givenUp);
     try {
-      setSysctls(sandbox, sysctls);
+      sandbox.setSysctls(sysctls);
       ProcessIo io = sandbox.openIo(request, request.stdio());
       try {
         PauseProcess pause = new PauseProcess(sandbox::hostStats);
@@ -120,6 +120,7 @@ final class ContainerMaker {
         ProcessIo io = sandbox.openIo(request, request.stdio());
         try {
           description.cards().forEach(sandbox.agent()::unbindSlot);
+          sandbox.setSysctls(guestSpec.sysctls());
           sandbox.attachNetwork(timeline);
           if (guestSpec.readOnlyRoot()) {
             files.makeRootReadOnly();
@@ -217,7 +218,7 @@ final class ContainerMaker {
     long began = System.nanoTime();
     ProcessIo io = sandbox.openIo(request, request.stdio());
     try {
-      setSysctls(sandbox, guestSpec.sysctls());
+      sandbox.setSysctls(guestSpec.sysctls());
       byte[] specJson = guestSpec.json(files.slots().stream().map(agent::bindSlot).toList());
       int guestPid =
           agent.createContainer(
@@ -254,11 +255,5 @@ final class ContainerMaker {
       container.sandbox().watch();
     }
     return container;
-  }
-
-  private static void setSysctls(Sandbox sandbox, Map<String, String> sysctls) {
-    if (!sysctls.isEmpty()) {
-      sandbox.agent().setSysctls(sysctls);
-    }
   }
 }

@@ -7,6 +7,7 @@ import io.rund.core.hypervisor.VmExit;
 import io.rund.core.network.PodNetwork;
 import io.rund.core.stdio.ProcessIo;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -187,6 +188,18 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
         1,
         -1L,
         List.of());
+  }
+
+  /** Writes kernel parameters: those of the network when that is there, the others now. */
+  void setSysctls(Map<String, String> values) {
+    Map<String, String> others = new HashMap<>(values);
+    others.keySet().removeIf(name -> name.startsWith("net."));
+    if (!others.isEmpty()) {
+      agent.setSysctls(others);
+    }
+    Map<String, String> ofNetwork = new HashMap<>(values);
+    ofNetwork.keySet().removeAll(others.keySet());
+    network.setSysctls(ofNetwork);
   }
 
   /** Gives the guest the network that is in the anchor's namespace, at the first call. */

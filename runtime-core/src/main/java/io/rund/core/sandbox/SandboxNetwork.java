@@ -10,7 +10,9 @@ import io.rund.core.network.PodNetwork.Attachment;
 import io.rund.core.network.PodNetwork.Card;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntSupplier;
 
 /**
@@ -25,6 +27,7 @@ final class SandboxNetwork implements AutoCloseable {
   private final GuestAgent agent;
   private final IntSupplier vsockPorts;
   private final List<Integer> slots = new ArrayList<>();
+  private final Map<String, String> sysctls = new LinkedHashMap<>();
   private Attachment attachment;
   private PortForward forward;
   private RundException failure;
@@ -68,6 +71,9 @@ final class SandboxNetwork implements AutoCloseable {
     try {
       attachment = network.attach(sandbox, namespace);
       plug(attachment.cards());
+      if (!sysctls.isEmpty()) {
+        agent.setSysctls(sysctls);
+      }
       attachment.connections().ifPresent(this::forward);
     } catch (RundException e) {
       failure = e;
@@ -78,6 +84,18 @@ final class SandboxNetwork implements AutoCloseable {
       throw failure;
     }
     timeline.phase("attach network", began);
+  }
+
+  /**
+   * Writes kernel parameters of the network, as soon as the guest has it: they may be those of an
+   * interface, and forbid what it was set up with.
+   */
+  synchronized void setSysctls(Map<String, String> values) {
+    if (attachment == null) {
+      sysctls.putAll(values);
+    } else if (!values.isEmpty()) {
+      agent.setSysctls(values);
+    }
   }
 
   /** Where the cards are. */

@@ -64,12 +64,19 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
       end();
       return;
     }
-    interest.await(
-        (toGuestEnded || toGuest.hasRemaining() ? 0 : Linux.EPOLLIN)
-            | (toHost.hasRemaining() ? Linux.EPOLLOUT : 0));
+    interest.await(interest());
     if (again) {
       stream.loop().execute(this::move);
     }
+  }
+
+  private int interest() {
+    if (toGuestEnded && !toHost.hasRemaining()) {
+      // Of a client that has sent its last, the errors alone: that it is gone altogether.
+      return Linux.EPOLLERR;
+    }
+    return (toGuestEnded || toGuest.hasRemaining() ? 0 : Linux.EPOLLIN)
+        | (toHost.hasRemaining() ? Linux.EPOLLOUT : 0);
   }
 
   /** True if it stopped for the bound. */
@@ -137,7 +144,11 @@ final class SocketRelay implements VsockStream.Handler, EventLoop.Handler {
 
   @Override
   public void ready(int events) {
-    move();
+    if ((events & Linux.EPOLLERR) != 0) {
+      end();
+    } else {
+      move();
+    }
   }
 
   @Override

@@ -34,18 +34,23 @@ final class FileLog implements LogTarget {
   private FileLog(Path path, int flags) {
     this.path = path;
     try {
-      file =
-          new Fd(
-              Libc.open(
-                  path.toString(),
-                  flags | Linux.O_WRONLY | Linux.O_APPEND | Linux.O_CLOEXEC,
-                  MODE));
+      file = open(path, flags);
     } catch (LastErrorException e) {
       pipe.close();
       throw new RundException(
           ErrorCode.INVALID_ARGUMENT, "cannot open the log file " + path + ": " + e, e);
     }
     Thread.ofPlatform().daemon().name("log file").start(this::copy);
+  }
+
+  /**
+   * Not blocking: of a FIFO that nobody reads the opening would wait. The thread that writes may.
+   */
+  private static Fd open(Path path, int flags) {
+    int opening = Linux.O_WRONLY | Linux.O_APPEND | Linux.O_CLOEXEC | Linux.O_NONBLOCK;
+    Fd fd = new Fd(Libc.open(path.toString(), flags | opening, MODE));
+    Libc.fcntl(fd.number(), Linux.F_SETFL, Linux.O_APPEND);
+    return fd;
   }
 
   /** A file that is made, with its folders, if it is not there. */

@@ -54,6 +54,6 @@ final class FakeNetwork implements PodNetwork {
     taps.add(tap);
     return new Card(
         new NicConfig(name, tap, new MacAddress(1), 1500),
-        new InterfaceConfig(name, 1500, List.of(), List.of(), List.of()));
+        new InterfaceConfig(name, 1500, true, List.of(), List.of(), List.of()));
   }
 }

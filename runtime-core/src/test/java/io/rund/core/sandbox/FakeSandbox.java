@@ -71,6 +71,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   volatile List<SharedMemory> sharedMemories = List.of();
   final Set<String> inGuest = ConcurrentHashMap.newKeySet();
   final Map<String, String> sysctls = new ConcurrentHashMap<>();
+  Runnable onSysctls = () -> {};
   final List<String> updates = new CopyOnWriteArrayList<>();
   final List<Integer> unplugged = new CopyOnWriteArrayList<>();
   final Map<String, CompletableFuture<Long>> ooms = new ConcurrentHashMap<>();
@@ -254,6 +255,7 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
 
   @Override
   public void setSysctls(Map<String, String> values) {
+    onSysctls.run();
     sysctls.putAll(values);
   }
 

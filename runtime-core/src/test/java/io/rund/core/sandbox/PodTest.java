@@ -334,9 +334,10 @@ class PodTest {
 
   @Test
   void namespacesAreThePods() throws Exception {
-    createPod("", "\"sysctl\": {\"net.core.somaxconn\": \"1024\"}, ");
+    createPod("", "\"sysctl\": {\"net.core.somaxconn\": \"1024\", \"kernel.msgmax\": \"16384\"}, ");
+    assertEquals(Map.of("kernel.msgmax", "16384"), sandbox.sysctls);
     manager.start(NS, "pod", "");
-    assertEquals(Map.of("net.core.somaxconn", "1024"), sandbox.sysctls);
+    assertEquals(Map.of("net.core.somaxconn", "1024", "kernel.msgmax", "16384"), sandbox.sysctls);
     int own = createMember("own", namespacesOfPod(""), "\"hostname\": \"x\", ");
     assertTrue(
         sandbox.createdSpec.contains(

@@ -95,6 +95,22 @@ class PortForwardTest {
     }
   }
 
+  /** As the kernel does by itself when it finds that nobody answers any more. */
+  @Test
+  void aClientThatHasEndedAndThenIsGoneTakesTheConnectionAlong() throws Exception {
+    Echo silent = new Echo(loop);
+    silent.answers = false;
+    sandbox.onForward = (wanted, vsockPort) -> sandbox.accept(vsockPort, silent);
+    try (Socket client = connect()) {
+      client.getOutputStream().write(1);
+      client.shutdownOutput();
+      silent.ended.get(20, TimeUnit.SECONDS);
+      assertFalse(silent.closed.isDone());
+      client.setSoLinger(true, 0);
+    }
+    silent.closed.get(20, TimeUnit.SECONDS);
+  }
+
   @Test
   void aGuestThatGoesTakesTheConnectionAlong() throws Exception {
     Echo echo = new Echo(loop);
@@ -147,6 +163,8 @@ class PortForwardTest {
     private boolean refused;
     final CompletableFuture<Void> closed = new CompletableFuture<>();
     final CompletableFuture<Void> wrote = new CompletableFuture<>();
+    final CompletableFuture<Void> ended = new CompletableFuture<>();
+    boolean answers = true;
     Handler handler;
 
     Echo(EventLoop loop) {
@@ -197,8 +215,11 @@ class PortForwardTest {
 
     @Override
     public void shutdownOutput() {
-      answer = ByteBuffer.wrap(received.toByteArray());
-      loop.execute(() -> handler.readable());
+      ended.complete(null);
+      if (answers) {
+        answer = ByteBuffer.wrap(received.toByteArray());
+        loop.execute(() -> handler.readable());
+      }
     }
 
     @Override

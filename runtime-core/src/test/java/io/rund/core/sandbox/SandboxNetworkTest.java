@@ -11,6 +11,7 @@ import io.rund.core.error.RundException;
 import io.rund.core.linux.EventLoop;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -39,6 +40,18 @@ class SandboxNetworkTest {
     assertEquals("attach network", timeline.phases().getFirst().name());
     network.close();
     assertEquals(List.of("s /proc/7/ns/net", "closed"), pod.calls);
+  }
+
+  @Test
+  void sysctlsAreWrittenWhenTheInterfacesAreThere() {
+    pod.interfaces.add("eth0");
+    sandbox.onSysctls = () -> assertEquals(List.of("11 eth0"), sandbox.configured);
+    network.setSysctls(Map.of("net.ipv4.conf.eth0.rp_filter", "1"));
+    assertEquals(Map.of(), sandbox.sysctls);
+    network.attach(NAMESPACE, timeline);
+    assertEquals(Map.of("net.ipv4.conf.eth0.rp_filter", "1"), sandbox.sysctls);
+    network.setSysctls(Map.of("net.core.somaxconn", "9"));
+    assertEquals("9", sandbox.sysctls.get("net.core.somaxconn"));
   }
 
   @Test

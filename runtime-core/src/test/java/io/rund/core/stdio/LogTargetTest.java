@@ -74,6 +74,38 @@ class LogTargetTest {
   }
 
   @Test
+  void aFifoThatNobodyReadsIsRefusedAtOnceAndASlowReaderIsWaitedFor() throws Exception {
+    Path fifo = directory.resolve("fifo");
+    assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    RundException e = assertThrows(RundException.class, () -> open("file://" + fifo));
+    assertEquals(ErrorCode.INVALID_ARGUMENT, e.code());
+    Process reader =
+        new ProcessBuilder("sh", "-c", "exec <\"$0\"; sleep 0.5; wc -c", fifo.toString()).start();
+    LogTarget target = openWhenRead(fifo);
+    // More than pipes hold.
+    ByteBuffer bytes = ByteBuffer.allocateDirect(300_000);
+    try (Fifo end = target.stdout()) {
+      while (bytes.hasRemaining()) {
+        if (end.write(bytes) == 0) {
+          Thread.sleep(1);
+        }
+      }
+    }
+    target.done().get(30, TimeUnit.SECONDS);
+    assertEquals("300000", new String(reader.getInputStream().readAllBytes(), UTF_8).strip());
+  }
+
+  private LogTarget openWhenRead(Path fifo) throws InterruptedException {
+    while (true) {
+      try {
+        return open("file://" + fifo);
+      } catch (RundException e) {
+        Thread.sleep(1);
+      }
+    }
+  }
+
+  @Test
   void aFileThatIsThereNeedsNoScheme() throws Exception {
     Path file = Files.writeString(directory.resolve("log"), "before ");
     LogTarget target = open(file.toString());

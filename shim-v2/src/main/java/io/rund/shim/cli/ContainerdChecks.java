@@ -121,7 +121,7 @@ final class ContainerdChecks {
         : Check.failed(
             name,
             "devmapper is configured and its thin pool %s does not exist".formatted(pool),
-            "create it (dmsetup create %s --table ...), see docs/lab.md; or take devmapper out of %s"
+            "create it (dmsetup create %s --table \"0 SECTORS thin-pool METADATA DATA 128 8192\"); or take devmapper out of %s"
                 .formatted(pool, config));
   }
 

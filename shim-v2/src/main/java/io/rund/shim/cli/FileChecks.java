@@ -75,8 +75,12 @@ final class FileChecks {
     return ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
   }
 
+  /** What sandboxes use of the host's cgroups, in whichever version it has. */
   static Check cgroups(Path root) {
     String name = "cgroups";
+    if (Files.isDirectory(root.resolve("memory")) && Files.isDirectory(root.resolve("cpu"))) {
+      return Check.ok(name, "version 1 at " + root + ": memory, cpu");
+    }
     String remedy =
         "boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup";
     try {
@@ -89,7 +93,8 @@ final class FileChecks {
           ? Check.ok(name, "version 2 at " + root + ": " + controllers)
           : Check.failed(name, root + " lacks the controllers " + missing, remedy);
     } catch (IOException e) {
-      return Check.failed(name, root + " is not cgroup version 2", remedy);
+      return Check.failed(
+          name, root + " has neither cgroup version 2 nor memory and cpu of version 1", remedy);
     }
   }
 }

@@ -58,11 +58,19 @@ class DoctorTest {
 
   @Test
   void cgroups() throws Exception {
-    wrong(FileChecks.cgroups(folder), "not cgroup version 2");
+    wrong(FileChecks.cgroups(folder), "neither cgroup version 2 nor memory and cpu of version 1");
     file("cgroup.controllers", "cpuset cpu io memory pids\n");
     right(FileChecks.cgroups(folder));
     file("cgroup.controllers", "cpuset cpu io\n");
     wrong(FileChecks.cgroups(folder), "[memory, pids]");
+  }
+
+  @Test
+  void cgroupsOfVersionOne() throws Exception {
+    Files.createDirectory(folder.resolve("memory"));
+    wrong(FileChecks.cgroups(folder), "neither cgroup version 2 nor memory and cpu of version 1");
+    Files.createDirectory(folder.resolve("cpu"));
+    right(FileChecks.cgroups(folder));
   }
 
   @Test
