@@ -62,8 +62,13 @@ static bool note_shares(const Rund__Agent__V1__CreateContainerRequest *request,
         if (!id_check("share", request->shares[i], failure)) {
             return false;
         }
-        if (container->shares == NULL ||
-            (container->shares[i] = strdup(request->shares[i])) == NULL) {
+        if (container->shares == NULL || !share_take(request->shares[i], failure)) {
+            return fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for %zu shares",
+                        request->n_shares);
+        }
+        container->shares[i] = strdup(request->shares[i]);
+        if (container->shares[i] == NULL) {
+            share_release(request->shares[i]);
             return fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for %zu shares",
                         request->n_shares);
         }

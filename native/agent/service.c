@@ -33,6 +33,7 @@ static const struct method methods[] = {
     {"Stats", &rund__agent__v1__container_ref__descriptor, rpc_stats, true},
     {"Update", &rund__agent__v1__update_request__descriptor, rpc_update, true},
     {"WaitOom", &rund__agent__v1__wait_oom_request__descriptor, rpc_wait_oom, false},
+    {"SetClock", &rund__agent__v1__set_clock_request__descriptor, rpc_set_clock, true},
     {"SetSysctls", &rund__agent__v1__set_sysctls_request__descriptor, rpc_set_sysctls, true},
     {"SharedPidNamespace", &rund__agent__v1__empty__descriptor, rpc_shared_pid_namespace, true},
     {"BindSlot", &rund__agent__v1__slot_ref__descriptor, rpc_bind_slot, true},

@@ -32,6 +32,7 @@ bool rpc_pause(struct call *call);
 bool rpc_resume(struct call *call);
 bool rpc_stats(struct call *call);
 bool rpc_update(struct call *call);
+bool rpc_set_clock(struct call *call);
 bool rpc_set_sysctls(struct call *call);
 bool rpc_shared_pid_namespace(struct call *call);
 bool rpc_bind_slot(struct call *call);

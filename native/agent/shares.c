@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,8 +15,17 @@
 
 enum { PATH_SIZE = sizeof SHARES_DIRECTORY + ID_MAX + 2 };
 
+// How many containers use a share: those of a pod may have some in common. While the kernel's mount
+// of one stays, all of them have the same inodes.
+struct use {
+    struct use *next;
+    unsigned containers;
+    char name[ID_MAX + 1];
+};
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool mounted;
+static struct use *uses;
 
 static bool mount_all(struct failure *failure) {
     if (mkdir(SHARES_DIRECTORY, 0700) != 0 && errno != EEXIST) {
@@ -44,10 +54,45 @@ bool share_bind(const char *name, const char *target, struct failure *failure) {
            fail_errno(failure, "binding the host's directory %.128s to %.256s", name, target);
 }
 
-void share_release(const char *name) {
+// The link that leads to it, or the last one.
+static struct use **look_up(const char *name) {
+    struct use **link = &uses;
+    while (*link != NULL && strcmp((*link)->name, name) != 0) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
+bool share_take(const char *name, struct failure *failure) {
+    pthread_mutex_lock(&mutex);
+    struct use **link = look_up(name);
+    if (*link == NULL && (*link = calloc(1, sizeof **link)) != NULL) {
+        snprintf((*link)->name, sizeof(*link)->name, "%s", name);
+    }
+    bool taken = *link != NULL;
+    if (taken) {
+        (*link)->containers++;
+    }
+    pthread_mutex_unlock(&mutex);
+    return taken || fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for share %s", name);
+}
+
+static void unmount(const char *name) {
     char path[PATH_SIZE];
     share_path(path, name);
     if (umount2(path, MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) {
         log_error("letting go of %s: %s", path, strerror(errno));
     }
+}
+
+void share_release(const char *name) {
+    pthread_mutex_lock(&mutex);
+    struct use **link = look_up(name);
+    struct use *use = *link;
+    if (use != NULL && --use->containers == 0) {
+        *link = use->next;
+        free(use);
+        unmount(name);
+    }
+    pthread_mutex_unlock(&mutex);
 }

@@ -14,8 +14,11 @@
 // Mounts the file system, unless it is mounted. Without the lock.
 bool shares_mount(struct failure *failure);
 
+// One more container uses it.
+bool share_take(const char *name, struct failure *failure);
+
 // Binds the directory `name` to `target`.
 bool share_bind(const char *name, const char *target, struct failure *failure);
 
-// Lets go of a directory that no container uses any more; nothing happens for a file.
+// One container less uses it; of a directory that none uses any more the mount goes.
 void share_release(const char *name);

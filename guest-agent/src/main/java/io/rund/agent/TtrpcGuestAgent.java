@@ -15,6 +15,7 @@ import io.rund.agent.wire.HelloRequest;
 import io.rund.agent.wire.HelloResponse;
 import io.rund.agent.wire.ProcessRef;
 import io.rund.agent.wire.ResizeTerminalRequest;
+import io.rund.agent.wire.SetClockRequest;
 import io.rund.agent.wire.SetSysctlsRequest;
 import io.rund.agent.wire.SharedPidNamespaceResponse;
 import io.rund.agent.wire.SignalRequest;
@@ -69,9 +70,13 @@ final class TtrpcGuestAgent implements GuestAgent {
             .setHostname(hostname)
             .setEntropy(ByteString.copyFrom(entropy()));
     // Last, since the guest's clock is late by what comes between this and its setting.
-    Instant now = Instant.now();
-    request.setWallClockNanos(now.getEpochSecond() * 1_000_000_000L + now.getNano());
+    request.setWallClockNanos(wallClock());
     return CheckedAnswers.hello(answer("Hello", request.build(), HelloResponse.parser(), timeout));
+  }
+
+  private static long wallClock() {
+    Instant now = Instant.now();
+    return now.getEpochSecond() * 1_000_000_000L + now.getNano();
   }
 
   /** From the host's kernel, which gives up to 256 bytes whole (getrandom(2)). */
@@ -115,6 +120,11 @@ final class TtrpcGuestAgent implements GuestAgent {
     tell(
         "Adopt",
         AdoptRequest.newBuilder().setContainerId(containerId).setStdio(stdio(stdio)).build());
+  }
+
+  @Override
+  public void setClock() {
+    tell("SetClock", SetClockRequest.newBuilder().setWallClockNanos(wallClock()).build());
   }
 
   @Override

@@ -98,6 +98,31 @@ class CloneTest {
     assertClocksRight(result, 2);
   }
 
+  @Test
+  void theClockOfASandboxThatRunsFollowsTheHosts() {
+    Result result =
+        Lab.script(
+            TIMEOUT,
+            """
+            [ "$RUND_LAB" = vm ] || { say kept yes; exit; }
+            say kept no
+            launch $image "$1" probe sleep || exit
+            right() {
+              local guest
+              guest=$(ctr task exec --exec-id "c$RANDOM" "$1" date +%s)
+              [ $(($(date +%s) - guest)) -ge -1 ] && [ $(($(date +%s) - guest)) -lt 5 ]
+            }
+            date -s "@$(($(date +%s) + 3600))" >&2
+            until_true 150 right "$1"; say right $?
+            date -s "@$(($(date +%s) - 3600))" >&2
+            discard "$1"
+            """,
+            Lab.id("time"));
+    assumeTrue(
+        result.value("kept").equals("no"), "it sets the clock, which nobody's own machine is for");
+    result.expect("right", "0");
+  }
+
   private static List<String> distinct(Result result, String key) {
     return List.copyOf(new HashSet<>(result.values(key)));
   }

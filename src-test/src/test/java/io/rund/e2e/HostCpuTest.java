@@ -54,14 +54,18 @@ class HostCpuTest {
                 used half "vcpu0-e2e:$2"
                 discard "$2"
 
-                # A pod of half a CPU, whose container is held by nobody in the guest: 40 % and what rund adds for the guest.
+                # A pod of half a CPU, whose container the guest gives a whole one: 40 % and what rund adds for the guest.
+                # With a container without a limit in it, the pod has none.
                 cri=io.kubernetes.cri
                 launch --annotation $cri.container-type=sandbox --annotation $cri.sandbox-cpu-quota=40000 \
                   --annotation $cri.sandbox-cpu-period=100000 $image "$3" /pause || exit
                 launch --annotation $cri.container-type=container --annotation $cri.sandbox-id="$3" \
-                  $image "$3-a" sh -c "$busy" || exit
+                  --cpus 1 $image "$3-a" sh -c "$busy" || exit
                 used pod "vcpu0-e2e:$3"
-                discard "$3-a" "$3"
+                launch --annotation $cri.container-type=container --annotation $cri.sandbox-id="$3" \
+                  $image "$3-b" sh -c "$busy" || exit
+                used lifted "vcpu0-e2e:$3"
+                discard "$3-a" "$3-b" "$3"
                 """,
             Lab.id("c"),
             Lab.id("c"),
@@ -70,6 +74,7 @@ class HostCpuTest {
     assertTrue(free > 500, () -> "nearly a CPU where nothing holds it: " + result);
     assertHalf(free, result.number("half"), result);
     assertHalf(free, result.number("pod"), result);
+    assertTrue(result.number("lifted") > result.number("pod") * 5 / 4, result::toString);
   }
 
   @Test

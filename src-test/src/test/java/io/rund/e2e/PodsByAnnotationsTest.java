@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import java.time.Duration;
+import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -86,6 +87,34 @@ class PodsByAnnotationsTest {
     assertNotEquals(result.value("boot_a"), result.value("boot_host"), result::toString);
     assertEquals(result.value("network_a"), result.value("network_b"), result::toString);
     assertNotEquals(result.value("pids_a"), result.value("pids_b"), result::toString);
+  }
+
+  /** As an emptyDir of two containers is: a socket is found by its inode, and so are locks. */
+  @Test
+  void aVolumeOfTwoContainersIsOneFileSystem() {
+    Result result =
+        script(
+            """
+            mkdir $work/volume; chmod 777 $work/volume
+            volume="type=bind,src=$work/volume,dst=/v,options=rbind:rw"
+            pod "$1"
+            member "$1" "$1-a" --mount $volume -- sh -c 'flock /v/lock sleep 1000'
+            member "$1" "$1-b" --mount $volume -- probe sleep
+            held() { [ "$(inside "$1-b" sh -c 'flock -n /v/lock true || echo held')" = held ]; }
+            until_true 60 held "$1"; say held $?
+            inside "$1-a" sh -c 'echo "same=$(stat -c %d:%i /v/lock)"'
+            inside "$1-b" sh -c 'echo "same=$(stat -c %d:%i /v/lock)"'
+            discard "$1-a"
+            inside "$1-b" sh -c 'flock -n /v/lock true; echo "free=$?"; echo more >/v/more'
+            member "$1" "$1-a" --mount ${volume%rw}ro -- probe sleep
+            inside "$1-a" sh -c 'echo "read=$(cat /v/more)"; touch /v/new 2>/dev/null; echo "written=$?"
+              echo "same=$(stat -c %d:%i /v/lock)"'
+            discard "$1-a" "$1-b" "$1"
+            """,
+            "volume");
+    result.expect("held", "0").expect("free", "0").expect("read", "more").expect("written", "1");
+    assertEquals(1, Set.copyOf(result.values("same")).size(), result::toString);
+    assertEquals(3, result.values("same").size(), result::toString);
   }
 
   @Test

@@ -34,6 +34,9 @@ public interface GuestAgent extends ContainerAgent {
    */
   void adopt(String containerId, StdioPorts stdio);
 
+  /** Sets the guest's clock to the host's: at once if it is far away, else little by little. */
+  void setClock();
+
   /** Writes kernel parameters (sysctl(8) names) of the sandbox. */
   void setSysctls(Map<String, String> values);
 

@@ -39,6 +39,8 @@ public final class Libc {
 
   public static native int ftruncate(int fd, long length) throws LastErrorException;
 
+  public static native int clock_gettime(int clock, long time) throws LastErrorException;
+
   public static native int eventfd(int initial, int flags) throws LastErrorException;
 
   public static native int epoll_create1(int flags) throws LastErrorException;

@@ -27,6 +27,7 @@ public record StatFs(long type, long bytes) {
           Map.entry(0x27e0ebL, "cgroup tree"),
           Map.entry(0x63677270L, "cgroup tree"),
           Map.entry(0x1cd1L, "/dev/pts"),
+          Map.entry(0x958458f6L, "huge pages"),
           Map.entry(0x64626720L, "debugfs"),
           Map.entry(0x74726163L, "tracefs"),
           Map.entry(0x73636673L, "securityfs"),

@@ -91,7 +91,7 @@ final class BindMount {
           becomeSharedMemory(file, files);
         } else {
           refuseWhatIsTheKernels(file);
-          replaceSource(files.share(open(file), isReadOnly(), cache));
+          replaceSource(files.share(source(file), isReadOnly(), () -> open(file)));
         }
       }
       case CHARACTER_DEVICE -> {
@@ -118,11 +118,19 @@ final class BindMount {
 
   /** A copy of the mount, or for "slave" the directory itself, where new mounts appear. */
   private Fd open(HostFile file) {
-    boolean slave = options.contains("slave") || options.contains("rslave");
-    if (slave && file.kind() == HostFile.Kind.DIRECTORY) {
+    if (isSlave() && file.kind() == HostFile.Kind.DIRECTORY) {
       return file.fd().duplicate();
     }
     return DetachedMount.of(file.fd(), isRecursive(), isReadOnly()).fd();
+  }
+
+  private PodShares.Source source(HostFile file) {
+    return new PodShares.Source(
+        file.path(), file.fileSystemDevice(), file.inode(), isRecursive(), isSlave(), cache);
+  }
+
+  private boolean isSlave() {
+    return options.contains("slave") || options.contains("rslave");
   }
 
   private boolean isRecursive() {

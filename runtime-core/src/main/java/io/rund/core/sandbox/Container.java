@@ -331,10 +331,12 @@ final class Container {
    */
   void update(byte[] resourcesJson, long most) {
     ObjectNode resources = GuestResources.update(request.id(), resourcesJson, most);
-    agent().update(place.guestId(), GuestResources.write(resources));
     synchronized (place) {
       CpuShare before = cpuShare;
-      cpuShare = before.with(resources.path("cpu"));
+      CpuShare after = before.with(resources.path("cpu"));
+      after.checkGrowth(before, sandbox.size().vcpus(), request.id());
+      agent().update(place.guestId(), GuestResources.write(resources));
+      cpuShare = after;
       if (kind() == Kind.MEMBER) {
         sandbox.cpuShareOfMember(before, cpuShare);
       } else if (!cpuShare.equals(before)) {
@@ -396,7 +398,7 @@ final class Container {
     gone = true;
     if (place.kind() == Kind.MEMBER) {
       sandbox.remove(this);
-      place.files().takeBack(sandbox.vm(), sandbox.agent());
+      place.files().takeBack(sandbox);
       place.anchor().close();
     }
   }

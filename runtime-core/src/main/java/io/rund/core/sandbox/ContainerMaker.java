@@ -15,12 +15,16 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Makes containers: with a VM of their own, as the sandbox of a pod, or into a pod's VM. What fails
  * leaves nothing behind, on the host or in a VM that goes on.
  */
 final class ContainerMaker {
+  private static final Logger log = LoggerFactory.getLogger(ContainerMaker.class);
+
   private final SandboxBoot boot;
   private final EventSink events;
   private final Admission admission = Admission.byCpus();
@@ -81,7 +85,7 @@ final class ContainerMaker {
   private Container makeAlone(
       CreateRequest request, OciSpec spec, Timeline timeline, CompletableFuture<Void> givenUp) {
     SandboxSize size = SandboxSize.of(spec, boot.config());
-    try (HostFiles files = new HostFiles(request.id(), false)) {
+    try (HostFiles files = new HostFiles(request.id(), Optional.empty())) {
       GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
       Sandbox sandbox = boot(request, spec, size, files::giveTo, timeline, givenUp);
       try {
@@ -112,7 +116,7 @@ final class ContainerMaker {
     OciSpec spec = OciSpec.read(request.bundle());
     String guestId = description.guestId();
     SandboxSize size = description.size();
-    try (HostFiles files = new HostFiles(guestId, false)) {
+    try (HostFiles files = new HostFiles(guestId, Optional.empty())) {
       GuestSpec guestSpec = open(request, spec, files, Optional.empty(), timeline);
       // At once: it does not boot, and it opens files, which may take any time.
       Sandbox sandbox = boot.restore(request, spec, size, machine, files::giveTo, timeline);
@@ -171,7 +175,7 @@ final class ContainerMaker {
     SandboxSize.checkAnnotations(spec, boot.config());
     SandboxSize.checkMemoryLimit(spec.memoryLimit(), boot.config());
     sandbox.size().checkMember(spec.memoryLimit(), request.id());
-    try (HostFiles files = new HostFiles(request.id(), true)) {
+    try (HostFiles files = new HostFiles(request.id(), Optional.of(sandbox.shares()))) {
       GuestSpec guestSpec = open(request, spec, files, Optional.of(sandbox), timeline);
       Path network = Path.of("/proc/" + sandbox.pid() + "/ns/net");
       AnchorStart anchorStart =
@@ -179,13 +183,26 @@ final class ContainerMaker {
       try {
         files.giveTo(sandbox.vm());
         Anchor anchor = anchorStart.get();
+        noteLimits(request, spec, sandbox);
         return create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
       } catch (Throwable e) {
         GuestEnd.of(request.id(), sandbox.agent());
-        files.given().takeBack(sandbox.vm(), sandbox.agent());
+        files.given().takeBack(sandbox);
         anchorStart.discard();
         throw e;
       }
+    }
+  }
+
+  /** Its pod's VM was made by the sums of limits; who has none is in no sum. */
+  private void noteLimits(CreateRequest request, OciSpec spec, Sandbox sandbox) {
+    sandbox.cpuShareOfNewMember(CpuShare.FREE.with(spec.cpu()));
+    if (spec.memoryLimit().isEmpty()
+        && sandbox.size().memoryBytes() < boot.config().defaultMemory()) {
+      log.warn(
+          "container {} has no memory limit, and its pod's VM has {} MiB, made for the limits of the other containers; give it one, or all of them none",
+          request.id(),
+          sandbox.size().memoryBytes() >> 20);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.rund.core.sandbox;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.rund.core.error.RundException;
 import java.util.OptionalLong;
 
 /**
@@ -46,6 +47,25 @@ record CpuShare(OptionalLong quota, long shares) {
             ? quota(positive(cpu.path("quota")), positive(cpu.path("period")))
             : quota;
     return new CpuShare(newQuota, positive(cpu.path("shares")).orElse(shares));
+  }
+
+  /**
+   * Refuses a larger quota than before that the VM's CPUs cannot give.
+   *
+   * @throws io.rund.core.error.RundException FAILED_PRECONDITION
+   */
+  void checkGrowth(CpuShare before, int vcpus, String containerId) {
+    long most = vcpus * PERIOD;
+    if (quota.orElse(0) > Math.max(most, before.quota.orElse(Long.MAX_VALUE))) {
+      throw RundException.precondition(
+          "CPU limit of %d us in %d us for %s: its sandbox was made with %d vCPUs and cannot grow; raise the limit of the pod and start it anew"
+              .formatted(quota.getAsLong(), PERIOD, containerId, vcpus));
+    }
+  }
+
+  /** That of a pod with a container that has no quota: none. */
+  CpuShare withMember(CpuShare member) {
+    return member.quota.isEmpty() ? new CpuShare(OptionalLong.empty(), shares) : this;
   }
 
   /** That of a pod after the share of one of its containers has changed. */

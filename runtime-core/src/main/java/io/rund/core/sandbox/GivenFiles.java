@@ -1,7 +1,5 @@
 package io.rund.core.sandbox;
 
-import io.rund.core.agent.GuestAgent;
-import io.rund.core.hypervisor.VirtualMachine;
 import java.util.List;
 
 /**
@@ -12,13 +10,13 @@ import java.util.List;
  */
 record GivenFiles(List<String> shares, List<Integer> slots) {
   /** Takes it back when the container is no more in the guest. Never fails. */
-  void takeBack(VirtualMachine vm, GuestAgent agent) {
+  void takeBack(Sandbox sandbox) {
     for (int slot : slots) {
-      quietly(slot, () -> agent.unbindSlot(slot));
+      quietly(slot, () -> sandbox.agent().unbindSlot(slot));
       // A guest that goes on to use the device only loses it.
-      quietly(slot, () -> vm.unplug(slot));
+      quietly(slot, () -> sandbox.vm().unplug(slot));
     }
-    shares.forEach(vm::unshare);
+    shares.forEach(sandbox.shares()::giveBack);
   }
 
   private static void quietly(int slot, Runnable action) {

@@ -3,7 +3,6 @@ package io.rund.core.sandbox;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.rund.core.error.ErrorCode;
 import io.rund.core.error.RundException;
@@ -22,18 +21,25 @@ final class GuestResources {
 
   private GuestResources() {}
 
-  /** Takes out of {@code resources} what is about the host. */
+  /**
+   * Takes out of {@code resources} what is about the host.
+   *
+   * @throws RundException INVALID_ARGUMENT for huge pages
+   */
   static void adapt(JsonNode resources) {
     if (resources.path("cpu") instanceof ObjectNode cpu) {
       cpu.remove(HOST_CPUS);
     }
-    // A limit of nothing for pages of which a guest has none; its kernel may not know the size.
-    if (resources.path("hugepageLimits") instanceof ArrayNode limits) {
-      for (var it = limits.iterator(); it.hasNext(); ) {
-        if (it.next().path("limit").asLong() == 0) {
-          it.remove();
-        }
+    for (JsonNode each : resources.path("hugepageLimits")) {
+      if (each.path("limit").asLong() > 0) {
+        throw RundException.invalid(
+            "a limit of %s bytes of huge pages of %s: a sandbox has none to give; leave it out"
+                .formatted(each.path("limit").asText(), each.path("pageSize").asText()));
       }
+    }
+    if (resources instanceof ObjectNode all) {
+      // Limits of nothing; the guest's kernel may not know the sizes.
+      all.remove("hugepageLimits");
     }
   }
 

@@ -17,8 +17,10 @@ import java.util.Map;
  * @param path without symbolic links
  * @param device major and minor number, of device nodes
  * @param fileSystemDevice the number by which the kernel tells its file system from others
+ * @param inode its number there
  */
-record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device, DeviceNumber fileSystemDevice)
+record HostFile(
+    Fd fd, Path path, Kind kind, DeviceNumber device, DeviceNumber fileSystemDevice, long inode)
     implements AutoCloseable {
   enum Kind {
     DIRECTORY,
@@ -60,13 +62,14 @@ record HostFile(Fd fd, Path path, Kind kind, DeviceNumber device, DeviceNumber f
     Fd fd = Fd.openPath(path);
     try {
       Path opened = Path.of("/proc/self/fd/" + fd.number());
-      Map<String, Object> attributes = Files.readAttributes(opened, "unix:mode,rdev,dev");
+      Map<String, Object> attributes = Files.readAttributes(opened, "unix:mode,rdev,dev,ino");
       return new HostFile(
           fd,
           Files.readSymbolicLink(opened),
           KINDS.get((int) attributes.get("mode") & S_IFMT),
           DeviceNumber.of((long) attributes.get("rdev")),
-          DeviceNumber.of((long) attributes.get("dev")));
+          DeviceNumber.of((long) attributes.get("dev")),
+          (long) attributes.get("ino"));
     } catch (IOException e) {
       fd.close();
       throw new UncheckedIOException("cannot look at " + path, e);

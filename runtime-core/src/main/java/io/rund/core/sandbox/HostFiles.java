@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * What one container sees of the host's files and disks: opened first, then given to its VM. Closes
@@ -40,18 +41,19 @@ final class HostFiles implements AutoCloseable {
   private Optional<RootFs> root = Optional.empty();
   private GuestAgent.Rootfs guestRoot;
   private Optional<DetachedMount> writableRoot = Optional.empty();
-  private final boolean inPod;
+  private final Optional<PodShares> pod;
+  private boolean given;
   private final List<SharedMemory> sharedMemories = new ArrayList<>();
 
-  /** {@code inPod} says whether other containers share the VM. */
-  HostFiles(String containerId, boolean inPod) {
+  /** {@code pod} is that of a container whose VM others share. */
+  HostFiles(String containerId, Optional<PodShares> pod) {
     this.containerId = containerId;
-    this.inPod = inPod;
+    this.pod = pod;
   }
 
   /** Takes a /dev/shm and returns its path in the guest; empty for a container that is alone. */
   Optional<String> shareMemory(SharedMemory memory) {
-    if (!inPod) {
+    if (pod.isEmpty()) {
       return Optional.empty();
     }
     sharedMemories.add(memory);
@@ -63,13 +65,19 @@ final class HostFiles implements AutoCloseable {
   }
 
   /**
-   * Takes a directory or file and returns its path in the guest.
+   * Takes a directory or file and returns its path in the guest. In a pod the guest sees it at
+   * once.
    *
-   * @param file owned from now on
+   * @param open gives a descriptor of it
    */
-  String share(Fd file, boolean readOnly, CachePolicy cache) {
-    String name = containerId + "-mount-" + shareNames.size();
-    shares.add(new Share(name, file, readOnly, cache));
+  String share(PodShares.Source source, boolean readOnly, Supplier<Fd> open) {
+    String name;
+    if (pod.isPresent()) {
+      name = pod.get().take(source, readOnly, containerId, open);
+    } else {
+      name = containerId + "-mount-" + shareNames.size();
+      shares.add(new Share(name, open.get(), readOnly, source.cache()));
+    }
     shareNames.add(name);
     return GUEST_DIRECTORY + name;
   }
@@ -131,6 +139,7 @@ final class HostFiles implements AutoCloseable {
 
   /** What the VM has of it by now, to be taken back from a VM that goes on. */
   GivenFiles given() {
+    given = true;
     List<Integer> all = new ArrayList<>(slots);
     rootSlot.ifPresent(all::add);
     return new GivenFiles(List.copyOf(shareNames), List.copyOf(all));
@@ -181,5 +190,8 @@ final class HostFiles implements AutoCloseable {
     writableRoot.ifPresent(DetachedMount::close);
     root.ifPresent(RootFs::close);
     shares.forEach(share -> share.root().close());
+    if (!given) {
+      pod.ifPresent(others -> shareNames.forEach(others::giveBack));
+    }
   }
 }

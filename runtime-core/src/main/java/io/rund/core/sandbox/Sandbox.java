@@ -2,6 +2,7 @@ package io.rund.core.sandbox;
 
 import io.rund.core.agent.ContainerStats;
 import io.rund.core.agent.GuestAgent;
+import io.rund.core.error.RundException;
 import io.rund.core.hypervisor.VirtualMachine;
 import io.rund.core.hypervisor.VmExit;
 import io.rund.core.network.PodNetwork;
@@ -24,7 +25,7 @@ import org.slf4j.LoggerFactory;
  * containers in it. Ends as a whole: when the VM, the agent or the anchor goes, the others go too,
  * and every container's processes have ended. Safe for use by several threads.
  */
-final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
+final class Sandbox implements GuestNamespaces.Pod, GuestClocks.Clock, AutoCloseable {
   static final Logger log = LoggerFactory.getLogger(Sandbox.class);
 
   private static final int FIRST_STREAM_PORT = 0x10000;
@@ -37,6 +38,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final GuestAgent agent;
   private final GuestAgent.Hello hello;
   private final SandboxNetwork network;
+  private final PodShares shares;
   private final CpuGroup cpu;
   private final AtomicInteger nextPort = new AtomicInteger(FIRST_STREAM_PORT);
   private final CompletableFuture<String> givenUp = new CompletableFuture<>();
@@ -47,6 +49,9 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
   private final Set<Container> containers = new LinkedHashSet<>();
 
   private boolean ended;
+
+  /** It was told with {@code hello}. */
+  private volatile long toldOffset = GuestClocks.hostOffset();
 
   /** Guarded by {@link #cpu}. */
   private CpuShare cpuShare = CpuShare.FREE;
@@ -70,6 +75,7 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     this.agent = agent;
     this.hello = hello;
     this.cpu = cpu;
+    this.shares = new PodShares(vm);
     this.network = new SandboxNetwork(network, id, vm, agent, nextPort::getAndIncrement);
   }
 
@@ -176,6 +182,30 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
     }
   }
 
+  /** A container has come: one without a quota may have all that the vCPUs give. */
+  void cpuShareOfNewMember(CpuShare member) {
+    synchronized (cpu) {
+      cpuShare(cpuShare.withMember(member));
+    }
+  }
+
+  @Override
+  public long toldOffset() {
+    return toldOffset;
+  }
+
+  /** A guest that does not answer is left alone, and asked again. */
+  @Override
+  public void tellTime() {
+    long offset = GuestClocks.hostOffset();
+    try {
+      agent.setClock();
+      toldOffset = offset;
+    } catch (RundException e) {
+      log.debug("sandbox {}: cannot set its clock: {}", id, e.getMessage());
+    }
+  }
+
   /** What the VM has of the host, in the form of a container's counters. */
   ContainerStats hostStats() {
     VirtualMachine.Usage usage = vm.usage();
@@ -231,6 +261,10 @@ final class Sandbox implements GuestNamespaces.Pod, AutoCloseable {
 
   Anchor anchor() {
     return anchor;
+  }
+
+  PodShares shares() {
+    return shares;
   }
 
   SandboxSize size() {

@@ -23,6 +23,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -63,6 +64,9 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** No sandbox has come or gone for so long: the next ones are not expected at once. */
   private static final Duration QUIET = Duration.ofSeconds(10);
 
+  /** How late a step of the host's clock may come to guests. */
+  private static final Duration CLOCK_PERIOD = Duration.ofMinutes(1);
+
   /** What could not be made, and what was deleted, is removed. */
   private final Map<Key, Creation> containers = new ConcurrentHashMap<>();
 
@@ -76,6 +80,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   private final CpuGroups cpus;
   private final RundConfig config;
   private final EngineMemory memory = new EngineMemory(QUIET);
+  private final GuestClocks clocks = new GuestClocks(CLOCK_PERIOD, this::sandboxes);
 
   /** {@code loop} serves the anchors; the VMs have loops of their own. */
   public SandboxManager(
@@ -361,13 +366,22 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
         .toList();
   }
 
-  @Override
-  public List<SandboxFootprint> footprints() {
+  /** What stands for the sandboxes. */
+  private Stream<Container> firstContainers() {
     return containers.values().stream()
         .map(Creation::created)
         .filter(created -> created.state() == Future.State.SUCCESS)
         .map(CompletableFuture::resultNow)
-        .filter(container -> container.kind() != Container.Kind.MEMBER)
+        .filter(container -> container.kind() != Container.Kind.MEMBER);
+  }
+
+  private Stream<Sandbox> sandboxes() {
+    return firstContainers().map(Container::sandbox);
+  }
+
+  @Override
+  public List<SandboxFootprint> footprints() {
+    return firstContainers()
         .map(
             container ->
                 container
@@ -447,6 +461,7 @@ public final class SandboxManager implements ContainerService, AutoCloseable {
   /** Ends every sandbox, in parallel. */
   @Override
   public void close() {
+    clocks.close();
     boot.close();
     List<Thread> endings =
         containers.keySet().stream()

@@ -20,6 +20,10 @@ record SandboxSize(int vcpus, long memoryBytes) {
   private static final String POD_MEMORY = "io.kubernetes.cri.sandbox-memory";
   private static final String POD_CPU_QUOTA = "io.kubernetes.cri.sandbox-cpu-quota";
   private static final String POD_CPU_PERIOD = "io.kubernetes.cri.sandbox-cpu-period";
+  private static final String POD_CPU_SHARES = "io.kubernetes.cri.sandbox-cpu-shares";
+
+  /** Of one CPU (kubelet, MilliCPUToShares). */
+  private static final long SHARES_PER_CPU = 1024;
 
   /**
    * The VM for a container: its CPU quota, rounded up, and its memory limit plus what the guest
@@ -33,7 +37,10 @@ record SandboxSize(int vcpus, long memoryBytes) {
     return of(spec, config, spec.memoryLimit(), spec.cpus());
   }
 
-  /** The VM for a pod, by the sums of its containers' limits that its sandbox is annotated with. */
+  /**
+   * The VM for a pod, by the sums of its containers' limits that its sandbox is annotated with.
+   * Without a limit of CPUs it has as many as were requested, if those are more than the default.
+   */
   static SandboxSize ofPod(OciSpec spec, RundConfig config) {
     OptionalLong period = spec.number(POD_CPU_PERIOD);
     OptionalLong quota = spec.number(POD_CPU_QUOTA);
@@ -42,8 +49,13 @@ record SandboxSize(int vcpus, long memoryBytes) {
         config,
         spec.number(POD_MEMORY),
         quota.isEmpty()
-            ? quota
+            ? requested(spec, config)
             : OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period.orElse(100_000))));
+  }
+
+  private static OptionalLong requested(OciSpec spec, RundConfig config) {
+    long cpus = Math.ceilDiv(spec.number(POD_CPU_SHARES).orElse(0), SHARES_PER_CPU);
+    return OptionalLong.of(Math.max(cpus, config.defaultVcpus()));
   }
 
   private static SandboxSize of(

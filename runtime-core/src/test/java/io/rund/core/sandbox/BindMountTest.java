@@ -19,6 +19,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,7 +30,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BindMountTest {
   private final EventLoop loop = new EventLoop("bind-test");
   private final FakeSandbox vm = new FakeSandbox(loop);
-  private final HostFiles files = new HostFiles("web", false);
+  private final HostFiles files = new HostFiles("web", Optional.empty());
   @TempDir Path bundle;
 
   @AfterEach

@@ -15,6 +15,7 @@ import io.rund.core.sandbox.HostFile.DeviceNumber;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -27,7 +28,7 @@ class BlockNodeTest {
   @TempDir Path directory;
   private final EventLoop loop = new EventLoop("block-test");
   private final FakeSandbox vm = new FakeSandbox(loop);
-  private final HostFiles files = new HostFiles("web", false);
+  private final HostFiles files = new HostFiles("web", Optional.empty());
 
   @BeforeEach
   void makeNodes() throws Exception {

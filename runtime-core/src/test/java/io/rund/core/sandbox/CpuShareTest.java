@@ -69,6 +69,13 @@ class CpuShareTest {
   }
 
   @Test
+  void aPodWithAContainerWithoutAQuotaHasNone() {
+    assertEquals(
+        new CpuShare(OptionalLong.empty(), 1536), share(150_000, 1536).withMember(CpuShare.FREE));
+    assertEquals(share(150_000, 1536), share(150_000, 1536).withMember(share(1000, 2)));
+  }
+
+  @Test
   void sharesAreWeightsAsRuncConvertsThem() {
     assertEquals(1, share(1000, 2).weight());
     assertEquals(39, share(1000, 1024).weight());

@@ -254,6 +254,9 @@ final class FakeSandbox implements VirtualMachine, GuestAgent {
   }
 
   @Override
+  public void setClock() {}
+
+  @Override
   public void setSysctls(Map<String, String> values) {
     onSysctls.run();
     sysctls.putAll(values);

@@ -41,7 +41,7 @@ class GuestSpecTest {
   }
 
   private JsonNode guest(String json) throws IOException {
-    try (HostFiles files = new HostFiles("web", false)) {
+    try (HostFiles files = new HostFiles("web", Optional.empty())) {
       GuestSpec guest = GuestSpec.of(spec(json), "web", files, Optional.empty());
       return new ObjectMapper().readTree(guest.json(List.of()));
     }
@@ -76,12 +76,22 @@ class GuestSpecTest {
     String json =
         SPEC.replace(
                 "\"resources\": {",
-                "\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"1GB\", \"limit\": 0}, {\"pageSize\": \"2MB\", \"limit\": 4}], ")
+                "\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"1GB\", \"limit\": 0}], ")
             .replace("\"cpu\": {", "\"cpu\": {\"cpus\": \"7\", \"mems\": \"1\", ");
     JsonNode resources = guest(json).path("linux").path("resources");
     assertEquals("{\"quota\":150000,\"period\":100000}", resources.path("cpu").toString());
-    assertEquals(
-        "[{\"pageSize\":\"2MB\",\"limit\":4}]", resources.path("hugepageLimits").toString());
+    assertTrue(resources.path("hugepageLimits").isMissingNode(), resources::toString);
+  }
+
+  @Test
+  void hugePagesAreRefusedSinceAGuestHasNone() {
+    String json =
+        SPEC.replace(
+            "\"resources\": {",
+            "\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"2MB\", \"limit\": 67108864}], ");
+    RundException e = assertThrows(RundException.class, () -> guest(json));
+    assertEquals(ErrorCode.INVALID_ARGUMENT, e.code());
+    assertTrue(e.getMessage().contains("67108864 bytes of huge pages of 2MB"), e::getMessage);
   }
 
   @Test
@@ -90,7 +100,7 @@ class GuestSpecTest {
         SPEC.replace(
             "\"linux\": {",
             "\"linux\": {\"sysctl\": {\"net.core.somaxconn\": \"9\", \"kernel.shmmax\": \"5\"}, ");
-    try (HostFiles files = new HostFiles("web", false)) {
+    try (HostFiles files = new HostFiles("web", Optional.empty())) {
       GuestSpec spec = GuestSpec.of(spec(json), "web", files, Optional.empty());
       assertEquals(Map.of("net.core.somaxconn", "9"), spec.sysctls());
       assertTrue(

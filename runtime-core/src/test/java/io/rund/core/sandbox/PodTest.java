@@ -414,10 +414,10 @@ class PodTest {
             .formatted(mount.formatted("/etc/resolv.conf", "bind", file), tmpfs));
     manager.start(NS, "pod", "");
     createMember("app", namespacesOfPod(""), "\"mounts\": [%s], ".formatted(tmpfs));
-    assertEquals(Set.of("app-rootfs", "app-mount-0"), sandbox.openShares());
+    assertEquals(Set.of("app-rootfs", "app-shared-0"), sandbox.openShares());
     assertTrue(
         sandbox.createdSpec.contains(
-            "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/run/rund/.shares/app-mount-0\",\"options\":[\"rw\"]}"),
+            "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/run/rund/.shares/app-shared-0\",\"options\":[\"rw\"]}"),
         sandbox.createdSpec);
     assertEquals("pod", sandbox.sharedMemories.getFirst().name());
     assertTrue(sandbox.createdSpec.contains("/run/rund/.shm/pod"), sandbox.createdSpec);
@@ -436,7 +436,7 @@ class PodTest {
 
     String own = mount.formatted("/etc/resolv.conf", "bind", file) + ", ";
     createMember("own", namespacesOfPod(""), "\"mounts\": [%s%s], ".formatted(own, tmpfs));
-    assertEquals(Set.of("own-rootfs", "own-mount-0"), sandbox.openShares());
+    assertEquals(Set.of("own-rootfs", "own-shared-2"), sandbox.openShares());
   }
 
   @Test
@@ -487,6 +487,49 @@ class PodTest {
         "made with memory for a limit of 134217728",
         () -> update("{\"memory\": {\"limit\": 134217729}}"));
     assertFails(ErrorCode.INVALID_ARGUMENT, "not valid JSON", () -> update("{"));
+  }
+
+  @Test
+  void moreCpusThanTheVmHasAreRefused() throws Exception {
+    createPod(", \"io.kubernetes.cri.sandbox-cpu-quota\": \"100000\"", "");
+    runMember("app");
+    update("{\"cpu\": {\"quota\": 100000, \"period\": 100000}}");
+    assertFails(
+        ErrorCode.FAILED_PRECONDITION,
+        "was made with 1 vCPUs and cannot grow",
+        () -> update("{\"cpu\": {\"quota\": 400000, \"period\": 100000}}"));
+    assertEquals(1, sandbox.updates.size(), sandbox.updates::toString);
+  }
+
+  @Test
+  void aVolumeOfTwoContainersIsOneShareAndStaysWithTheSecond() throws Exception {
+    Path volume = Files.createDirectory(directory.resolve("volume"));
+    String mounts =
+        "\"mounts\": [{\"destination\": \"/v\", \"type\": \"bind\", \"source\": \"%s\"}], "
+            .formatted(volume);
+    runPod();
+    createMember("one", namespacesOfPod(""), mounts);
+    createMember("two", namespacesOfPod(""), mounts);
+    assertEquals(Set.of("one-rootfs", "two-rootfs", "one-shared-0"), sandbox.openShares());
+    assertTrue(sandbox.createdSpec.contains(".shares/one-shared-0"), sandbox.createdSpec);
+    manager.destroy(NS, "one");
+    assertEquals(Set.of("two-rootfs", "one-shared-0"), sandbox.openShares());
+    String refused =
+        mounts.replace(
+            "}]", "}, {\"destination\": \"/p\", \"type\": \"bind\", \"source\": \"/proc\"}]");
+    assertFails(
+        ErrorCode.INVALID_ARGUMENT,
+        "it shows the host's kernel",
+        () -> createMember("bad", namespacesOfPod(""), refused));
+    manager.destroy(NS, "two");
+    assertEquals(Set.of(), sandbox.openShares());
+  }
+
+  @Test
+  void withoutALimitOfCpusThePodHasThoseThatItRequests() throws Exception {
+    createPod(", \"io.kubernetes.cri.sandbox-cpu-shares\": \"2049\"", "");
+    int host = Runtime.getRuntime().availableProcessors();
+    assertEquals(Math.min(3, host), manager.info(NS, "pod").vcpus());
   }
 
   @Test
