@@ -57,6 +57,9 @@ static bool note_shares(const Rund__Agent__V1__CreateContainerRequest *request,
     if (request->n_shares == 0) {
         return true;
     }
+    if (!shares_mount(failure)) {
+        return false;
+    }
     container->shares = calloc(request->n_shares + 1, sizeof *container->shares);
     for (size_t i = 0; i < request->n_shares; i++) {
         if (!id_check("share", request->shares[i], failure)) {
@@ -73,7 +76,7 @@ static bool note_shares(const Rund__Agent__V1__CreateContainerRequest *request,
                         request->n_shares);
         }
     }
-    return shares_mount(failure);
+    return true;
 }
 
 bool bundle_create(const Rund__Agent__V1__CreateContainerRequest *request,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "container.h"
 #include "log.h"
@@ -63,6 +64,16 @@ static struct use **look_up(const char *name) {
     return link;
 }
 
+// What is behind the slash makes the kernel go through the directory; a file has none.
+static void mount_directory(const char *name) {
+    char path[PATH_SIZE + 1];
+    share_path(path, name);
+    strcat(path, "/");
+    if (access(path, F_OK) != 0 && errno != ENOTDIR) {
+        log_error("looking at %s: %s", path, strerror(errno));
+    }
+}
+
 bool share_take(const char *name, struct failure *failure) {
     pthread_mutex_lock(&mutex);
     struct use **link = look_up(name);
@@ -72,6 +83,7 @@ bool share_take(const char *name, struct failure *failure) {
     bool taken = *link != NULL;
     if (taken) {
         (*link)->containers++;
+        mount_directory(name);
     }
     pthread_mutex_unlock(&mutex);
     return taken || fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for share %s", name);

@@ -14,7 +14,9 @@
 // Mounts the file system, unless it is mounted. Without the lock.
 bool shares_mount(struct failure *failure);
 
-// One more container uses it.
+// One more container uses it. A directory is mounted here, so that crun, which would have the
+// kernel mount it in the container's own mount namespace, finds it: one superblock for all
+// containers.
 bool share_take(const char *name, struct failure *failure);
 
 // Binds the directory `name` to `target`.
