@@ -83,9 +83,11 @@ bool share_take(const char *name, struct failure *failure) {
     bool taken = *link != NULL;
     if (taken) {
         (*link)->containers++;
-        mount_directory(name);
     }
     pthread_mutex_unlock(&mutex);
+    if (taken) {
+        mount_directory(name); // may wait for the host
+    }
     return taken || fail(failure, STATUS_RESOURCE_EXHAUSTED, "no memory for share %s", name);
 }
 

@@ -183,8 +183,10 @@ final class ContainerMaker {
       try {
         files.giveTo(sandbox.vm());
         Anchor anchor = anchorStart.get();
+        Container container =
+            create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
         noteLimits(request, spec, sandbox);
-        return create(request, spec, guestSpec, files, sandbox, Kind.MEMBER, anchor, timeline);
+        return container;
       } catch (Throwable e) {
         GuestEnd.of(request.id(), sandbox.agent());
         files.given().takeBack(sandbox);

@@ -8,6 +8,8 @@ import java.time.Duration;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Sees to it that guests keep the host's time. A guest's clock is set when it starts and goes at
@@ -17,6 +19,8 @@ import java.util.stream.Stream;
  * and to speak to it only then.
  */
 final class GuestClocks implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(GuestClocks.class);
+
   /** One guest's. */
   interface Clock {
     /** What {@link #hostOffset} was when the guest was told the time last. */
@@ -53,14 +57,22 @@ final class GuestClocks implements AutoCloseable {
     try {
       while (true) {
         Thread.sleep(period);
-        long now = offset.getAsLong();
-        clocks
-            .get()
-            .filter(clock -> Math.abs(now - clock.toldOffset()) > TOLERANCE)
-            .forEach(clock -> Thread.startVirtualThread(clock::tellTime));
+        look();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private void look() {
+    long now = offset.getAsLong();
+    try {
+      clocks
+          .get()
+          .filter(clock -> Math.abs(now - clock.toldOffset()) > TOLERANCE)
+          .forEach(clock -> Thread.startVirtualThread(clock::tellTime));
+    } catch (OutOfMemoryError e) {
+      log.debug("no thread that tells guests the time; the next time", e);
     }
   }
 
